@@ -1,0 +1,118 @@
+"""What is asked of a model and what it costs."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from tina.domain.failures import InvalidInputFailure
+
+if TYPE_CHECKING:
+    from tina.domain.messages import Message
+
+
+class StopReason(StrEnum):
+    """Why a model ended its answer. Vendors' own words are in `Finish.raw_reason`."""
+
+    STOP = "stop"
+    STOP_SEQUENCE = "stop_sequence"
+    LENGTH = "length"
+    CONTEXT_FULL = "context_full"
+    TOOL_CALLS = "tool_calls"
+    CONTENT_FILTER = "content_filter"
+    PAUSED = "paused"
+    UNKNOWN = "unknown"
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Tokens of one answer; None where the provider is silent.
+
+    `cached_tokens` and `cache_write_tokens` are parts of `input_tokens`,
+    `reasoning_tokens` is a part of `output_tokens`.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class ModelRef(NamedTuple):
+    """`provider:model`, as people write it and as it is stored."""
+
+    provider: str
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.provider}:{self.model}"
+
+
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that a provider offers."""
+
+    provider: str
+    model: str
+    context_tokens: int | None = None
+    note: str = ""
+    """A few words for people: size, where it is, what is missing."""
+
+    @property
+    def ref(self) -> ModelRef:
+        return ModelRef(self.provider, self.model)
+
+
+def parse_model_ref(text: str) -> ModelRef:
+    """Read `provider:model` or `provider/model`.
+
+    The first separator counts: `openai:org/model` and `openrouter/org/model:free`
+    keep the rest as the model's name.
+
+    Raises:
+        InvalidInputFailure: there is no provider or no model in it.
+    """
+    cut = min((at for at in (text.find(":"), text.find("/")) if at >= 0), default=-1)
+    provider, model = text[:cut].strip().lower(), text[cut + 1 :].strip()
+    if cut < 1 or not provider or not model:
+        raise InvalidInputFailure(
+            f"{text!r} is not a model's name. Write provider:model, "
+            "for example local:smollm2; `tina models list` shows what is here."
+        )
+    return ModelRef(provider, model)
+
+
+class ChatOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Options of a request; None leaves the choice to the model's server."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    stop: tuple[str, ...] = ()
+
+
+class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
+    """How long each wait of a request may take, in seconds."""
+
+    connect_timeout_s: float = 5.0
+    headers_timeout_s: float = 60.0
+    idle_timeout_s: float = 60.0
+    """The longest silence between two pieces of an answer."""
+    total_timeout_s: float = 1800.0
+
+
+class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One request to a model, in no vendor's words.
+
+    `messages` are oldest first and end with what is to be answered.
+    """
+
+    model: str
+    messages: "tuple[Message, ...]"
+    system: str | None = None
+    options: ChatOptions = ChatOptions()
+    deadlines: Deadlines = Deadlines()

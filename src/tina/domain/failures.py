@@ -1,0 +1,237 @@
+"""What can go wrong, in Tina's own words.
+
+    Failure
+    ├── InvalidInputFailure         what a person gave cannot be used
+    ├── NotFoundFailure             no such conversation or message
+    ├── NothingToContinueFailure    the last answer is whole, or still being written
+    ├── NoModelFailure              no model was named and there is no default
+    ├── ModelUnavailableFailure     the model is known, but not here (weights, engine)
+    ├── NoKeyFailure                the provider wants a key and there is none
+    ├── ClosedFailure               used after it was closed
+    ├── StorageFailure              the database could not do it
+    │   ├── BusyFailure             another process holds the database
+    │   ├── DamagedFailure          the file is not whole
+    │   ├── DiskFullFailure         no room left
+    │   ├── ForeignFileFailure      the file is a database, but not Tina's
+    │   ├── NewerFileFailure        a later Tina wrote the file
+    │   ├── UnsupportedSqliteFailure  this SQLite can corrupt files
+    │   └── UnwritableFailure       the folder or file cannot be written
+    └── ProviderFailure             a model's server refused, broke or fell silent
+        ├── AuthenticationFailure   ├── OverloadFailure
+        ├── PermissionFailure       ├── ServerFailure
+        ├── BillingFailure          ├── TimeoutFailure
+        ├── ModelNotFoundFailure    ├── ConnectionFailure
+        ├── InvalidRequestFailure   ├── TruncatedFailure
+        ├── ContextOverflowFailure  ├── ProtocolFailure
+        ├── TooLargeFailure         └── RefusedOriginFailure
+        └── RateLimitFailure
+
+A failure is raised inside Tina. It becomes a value (`FailureRecord`) where it is
+data: in a stored message, in JSON for a program.
+"""
+
+from typing import ClassVar
+
+import msgspec
+
+
+class FailureRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A failure as data.
+
+    `kind` is the stable word for programs, `message` the sentence for people.
+    """
+
+    kind: str
+    message: str
+    retryable: bool = False
+    retry_after_s: float | None = None
+    provider: str | None = None
+    status: int | None = None
+    code: str | None = None
+    request_id: str | None = None
+
+
+class Failure(Exception):
+    """The root; never raised itself. Its text is one sentence or two for a person."""
+
+    kind: ClassVar[str] = "failure"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def as_record(self) -> FailureRecord:
+        return FailureRecord(
+            kind=self.kind, message=self.message, retryable=self.retryable
+        )
+
+
+class InvalidInputFailure(Failure):
+    kind = "invalid_input"
+
+
+class NotFoundFailure(Failure):
+    kind = "not_found"
+
+
+class NothingToContinueFailure(Failure):
+    kind = "nothing_to_continue"
+
+
+class NoModelFailure(Failure):
+    kind = "no_model"
+
+
+class ModelUnavailableFailure(Failure):
+    kind = "model_unavailable"
+
+
+class NoKeyFailure(Failure):
+    kind = "no_key"
+
+
+class ClosedFailure(Failure):
+    kind = "closed"
+
+
+class StorageFailure(Failure):
+    kind = "storage"
+
+
+class BusyFailure(StorageFailure):
+    kind = "busy"
+    retryable = True
+
+
+class DamagedFailure(StorageFailure):
+    kind = "damaged"
+
+
+class DiskFullFailure(StorageFailure):
+    kind = "disk_full"
+
+
+class ForeignFileFailure(StorageFailure):
+    kind = "foreign_file"
+
+
+class NewerFileFailure(StorageFailure):
+    kind = "newer_file"
+
+
+class UnsupportedSqliteFailure(StorageFailure):
+    kind = "unsupported_sqlite"
+
+
+class UnwritableFailure(StorageFailure):
+    kind = "unwritable"
+
+
+class ProviderFailure(Failure):
+    """A model's server refused, broke or fell silent.
+
+    Attributes:
+        status: HTTP status, if there was one.
+        code: the server's own word for it.
+        retry_after_s: how long the server asked to wait.
+        request_id: what the server's support asks for.
+    """
+
+    kind = "provider"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        retry_after_s: float | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.provider: str | None = None
+        self.status = status
+        self.code = code
+        self.retry_after_s = retry_after_s
+        self.request_id = request_id
+
+    def as_record(self) -> FailureRecord:
+        return FailureRecord(
+            kind=self.kind,
+            message=self.message,
+            retryable=self.retryable,
+            retry_after_s=self.retry_after_s,
+            provider=self.provider,
+            status=self.status,
+            code=self.code,
+            request_id=self.request_id,
+        )
+
+
+class AuthenticationFailure(ProviderFailure):
+    kind = "auth"
+
+
+class PermissionFailure(ProviderFailure):
+    kind = "permission"
+
+
+class BillingFailure(ProviderFailure):
+    kind = "billing"
+
+
+class ModelNotFoundFailure(ProviderFailure):
+    kind = "model_not_found"
+
+
+class InvalidRequestFailure(ProviderFailure):
+    kind = "invalid_request"
+
+
+class ContextOverflowFailure(ProviderFailure):
+    kind = "context_overflow"
+
+
+class TooLargeFailure(ProviderFailure):
+    kind = "too_large"
+
+
+class RateLimitFailure(ProviderFailure):
+    kind = "rate_limit"
+    retryable = True
+
+
+class OverloadFailure(ProviderFailure):
+    kind = "overloaded"
+    retryable = True
+
+
+class ServerFailure(ProviderFailure):
+    kind = "server"
+    retryable = True
+
+
+class TimeoutFailure(ProviderFailure):
+    kind = "timeout"
+    retryable = True
+
+
+class ConnectionFailure(ProviderFailure):
+    kind = "connection"
+    retryable = True
+
+
+class TruncatedFailure(ProviderFailure):
+    kind = "truncated"
+    retryable = True
+
+
+class ProtocolFailure(ProviderFailure):
+    kind = "protocol"
+
+
+class RefusedOriginFailure(ProviderFailure):
+    """The address is refused: plain http to another machine, or a redirect."""
+
+    kind = "refused_origin"

@@ -1,0 +1,5 @@
+"""SQLite through apsw: typed rows, DAOs, mappers, repositories, migrations."""
+
+from tina.database.database import Database
+
+__all__ = ["Database"]

@@ -1,0 +1,106 @@
+"""The table `conversations`."""
+
+from collections.abc import Iterator
+
+import apsw
+from msgspec.structs import asdict
+
+from tina.database.rows import ConversationRow, TipMove
+
+_INSERT = """
+INSERT INTO conversations (
+  owner_id, id, title, model, system, tip_id, message_count, preview,
+  created_at, last_message_at
+) VALUES (
+  :owner_id, :id, :title, :model, :system, :tip_id, :message_count, :preview,
+  :created_at, :last_message_at
+)
+"""
+
+_GET = """
+SELECT owner_id, id, title, model, system, tip_id, message_count, preview,
+  created_at, last_message_at
+FROM conversations WHERE owner_id = :owner_id AND id = :id
+"""
+
+_NEWEST = """
+SELECT owner_id, id, title, model, system, tip_id, message_count, preview,
+  created_at, last_message_at
+FROM conversations WHERE owner_id = :owner_id
+ORDER BY last_message_at DESC, id DESC LIMIT :limit
+"""
+
+_BETWEEN = """
+SELECT owner_id, id, title, model, system, tip_id, message_count, preview,
+  created_at, last_message_at
+FROM conversations WHERE owner_id = :owner_id AND id BETWEEN :first AND :last
+ORDER BY id LIMIT :limit
+"""
+
+_ADVANCE = """
+UPDATE conversations SET
+  tip_id = :tip_id, message_count = message_count + :added,
+  preview = :preview, last_message_at = max(last_message_at, :at)
+WHERE owner_id = :owner_id AND id = :id
+RETURNING message_count
+"""
+
+_REFRESH_PREVIEW = """
+UPDATE conversations SET preview = :preview
+WHERE owner_id = :owner_id AND id = :id AND tip_id = :tip_id
+"""
+
+NO_LIMIT = -1
+"""SQLite's own way to say that all rows are wanted."""
+
+
+def insert(connection: apsw.Connection, row: ConversationRow) -> None:
+    connection.execute(_INSERT, asdict(row))
+
+
+def get(
+    connection: apsw.Connection, *, owner_id: int, row_id: bytes
+) -> ConversationRow | None:
+    found = connection.execute(_GET, {"owner_id": owner_id, "id": row_id})
+    return next(_rows(found), None)
+
+
+def newest(
+    connection: apsw.Connection, *, owner_id: int, limit: int
+) -> list[ConversationRow]:
+    bindings = {"owner_id": owner_id, "limit": limit}
+    return list(_rows(connection.execute(_NEWEST, bindings)))
+
+
+def between(
+    connection: apsw.Connection,
+    *,
+    owner_id: int,
+    first: bytes,
+    last: bytes,
+    limit: int,
+) -> list[ConversationRow]:
+    """Rows whose id lies in the range, both ends included, oldest first."""
+    bindings = {"owner_id": owner_id, "first": first, "last": last, "limit": limit}
+    return list(_rows(connection.execute(_BETWEEN, bindings)))
+
+
+def advance(connection: apsw.Connection, move: TipMove) -> int | None:
+    """Move the tip over new messages; the new count, or None without such a row."""
+    count: int | None = connection.execute(_ADVANCE, asdict(move)).get
+    return count
+
+
+def refresh_preview(connection: apsw.Connection, move: TipMove) -> None:
+    """Set the preview, if that message is still the tip."""
+    bindings = {
+        "owner_id": move.owner_id,
+        "id": move.id,
+        "tip_id": move.tip_id,
+        "preview": move.preview,
+    }
+    connection.execute(_REFRESH_PREVIEW, bindings)
+
+
+def _rows(found: apsw.Cursor) -> Iterator[ConversationRow]:
+    return (ConversationRow(*row) for row in found)

@@ -1,0 +1,72 @@
+"""Leases: one lock file per process, released by the operating system.
+
+The lock is never taken on the database itself: opening and closing the database file
+would drop SQLite's own locks. A lease is held with an exclusive lock and asked about
+with a shared one, so that two processes that ask do not take each other for the holder.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+
+from tina.domain.failures import UnwritableFailure
+from tina.domain.ids import LeaseId
+from tina.domain.ports import IdFactory
+
+
+class FileLeases:
+    """Fulfils `Leases` with files in a folder, which must exist."""
+
+    def __init__(self, folder: Path, *, ids: IdFactory) -> None:
+        self._folder = folder
+        self._ids = ids
+        self._held: tuple[LeaseId, int] | None = None
+
+    async def hold(self) -> LeaseId:
+        """This process' lease, taken at the first call.
+
+        Raises:
+            UnwritableFailure: the folder cannot be written.
+        """
+        # Decided and done without an await: two callers cannot both take one.
+        if self._held is None:
+            lease_id = LeaseId(self._ids.new())
+            self._held = (lease_id, _take(self._file(lease_id)))
+        return self._held[0]
+
+    async def is_held(self, lease_id: LeaseId) -> bool:
+        """Whether a living process holds it; a dead one's file is removed."""
+        path = self._file(lease_id)
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    async def close(self) -> None:
+        if self._held is not None:
+            lease_id, descriptor = self._held
+            self._held = None
+            self._file(lease_id).unlink(missing_ok=True)
+            os.close(descriptor)
+
+    def _file(self, lease_id: LeaseId) -> Path:
+        return self._folder / f"{lease_id}.lock"
+
+
+def _take(path: Path) -> int:
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise UnwritableFailure(
+            f"Tina cannot write in {path.parent}: {error.strerror}. Check its "
+            "permissions, or choose another folder with TINA_HOME."
+        ) from error
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return descriptor

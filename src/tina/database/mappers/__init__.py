@@ -1,0 +1,3 @@
+"""Rows to domain values and back. Pure."""
+
+__all__: list[str] = []

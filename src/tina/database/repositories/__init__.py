@@ -1,0 +1,3 @@
+"""The repositories of the ports, on the engine."""
+
+__all__: list[str] = []

@@ -4,10 +4,10 @@
     ├── InvalidInputFailure         what a person gave cannot be used
     ├── NotFoundFailure             no such conversation or message
     ├── NothingToContinueFailure    the last answer is whole, or still being written
-    ├── NoModelFailure              no model was named and there is no default
     ├── ModelUnavailableFailure     the model is known, but not here (weights, engine)
     ├── NoKeyFailure                the provider wants a key and there is none
     ├── ClosedFailure               used after it was closed
+    ├── InternalFailure             Tina's own fault; the log has the details
     ├── StorageFailure              the database could not do it
     │   ├── BusyFailure             another process holds the database
     │   ├── DamagedFailure          the file is not whole
@@ -79,10 +79,6 @@ class NothingToContinueFailure(Failure):
     kind = "nothing_to_continue"
 
 
-class NoModelFailure(Failure):
-    kind = "no_model"
-
-
 class ModelUnavailableFailure(Failure):
     kind = "model_unavailable"
 
@@ -93,6 +89,10 @@ class NoKeyFailure(Failure):
 
 class ClosedFailure(Failure):
     kind = "closed"
+
+
+class InternalFailure(Failure):
+    kind = "internal"
 
 
 class StorageFailure(Failure):

@@ -129,6 +129,18 @@ class Provider(Protocol):
     async def close(self) -> None: ...
 
 
+class Providers(Protocol):
+    def get(self, name: str) -> Provider:
+        """The provider of that name.
+
+        Raises:
+            ModelNotFoundFailure: there is none; the message lists those there are.
+        """
+        ...
+
+    def names(self) -> tuple[str, ...]: ...
+
+
 class SecretStore(Protocol):
     async def find(self, name: str) -> Secret | None:
         """The key of that name (`openai`, `anthropic`), if there is one."""

@@ -1,0 +1,134 @@
+"""An answer as the fold of what a provider said. Pure.
+
+The same fold runs while an answer streams and when a journal is read after its process
+died, so both give the same parts for the same events.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from tina.domain.chat import Usage
+from tina.domain.events import (
+    BlockKind,
+    BlockStart,
+    Finish,
+    StreamEvent,
+    TextDelta,
+    ToolArgumentsDelta,
+    UsageUpdate,
+)
+from tina.domain.failures import TooLargeFailure
+from tina.domain.ids import ToolCallId
+from tina.domain.messages import (
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCallPart,
+)
+
+MAX_ANSWER_CHARS = 8 * 1024 * 1024
+MAX_BLOCKS = 4096
+
+
+class _Block:
+    __slots__ = ("pieces", "start")
+
+    def __init__(self, start: BlockStart) -> None:
+        self.start = start
+        self.pieces: list[str] = []
+
+
+class Answer:
+    """Gathers events into parts, in the order in which their blocks began."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[str, _Block] = {}
+        self._chars = 0
+        self.usage: Usage | None = None
+        self.finish: Finish | None = None
+
+    def feed(self, events: Iterable[StreamEvent]) -> None:
+        """Take what was said.
+
+        Raises:
+            TooLargeFailure: the answer is longer than Tina keeps.
+        """
+        for event in events:
+            match event:
+                case TextDelta():
+                    self._add(event.key, event.text)
+                case ToolArgumentsDelta():
+                    self._add(event.key, event.fragment)
+                case BlockStart():
+                    self._open(event)
+                case UsageUpdate():
+                    self.usage = event.usage
+                case Finish():
+                    self.finish = event
+                case _:
+                    # Start, BlockEnd, KeepAlive and Failed add nothing to a message.
+                    continue
+
+    def parts(self) -> tuple[Part, ...]:
+        """What was said so far; blocks that said nothing are left out."""
+        found = (_part(block) for block in self._blocks.values())
+        return tuple(part for part in found if part is not None)
+
+    def _open(self, start: BlockStart) -> None:
+        if len(self._blocks) >= MAX_BLOCKS:
+            raise TooLargeFailure(f"The answer has more than {MAX_BLOCKS} blocks.")
+        self._blocks.setdefault(start.key, _Block(start))
+
+    def _add(self, key: str, text: str) -> None:
+        self._chars += len(text)
+        if self._chars > MAX_ANSWER_CHARS:
+            raise TooLargeFailure(
+                f"The answer is longer than {MAX_ANSWER_CHARS:,} characters; what came "
+                "before is kept."
+            )
+        block = self._blocks.get(key)
+        if block is None:
+            # A provider announces each block; a journal's first row may be missing.
+            self._open(BlockStart(key, BlockKind.TEXT))
+            block = self._blocks[key]
+        block.pieces.append(text)
+
+
+def merge_deltas(events: Sequence[StreamEvent]) -> list[StreamEvent]:
+    """The same events with neighbouring deltas of one block made one."""
+    merged: list[StreamEvent] = []
+    pieces: list[str] = []
+    key = ""
+    for event in events:
+        if isinstance(event, TextDelta) and (not pieces or event.key == key):
+            key = event.key
+            pieces.append(event.text)
+            continue
+        if pieces:
+            merged.append(TextDelta(key, "".join(pieces)))
+            pieces.clear()
+        if isinstance(event, TextDelta):
+            key = event.key
+            pieces.append(event.text)
+        else:
+            merged.append(event)
+    if pieces:
+        merged.append(TextDelta(key, "".join(pieces)))
+    return merged
+
+
+def _part(block: _Block) -> Part | None:
+    text = "".join(block.pieces)
+    match block.start.kind:
+        case BlockKind.TOOL_CALL:
+            return ToolCallPart(
+                call_id=block.start.call_id or ToolCallId(block.start.key),
+                tool=block.start.tool or "",
+                arguments=text,
+            )
+        case BlockKind.TEXT:
+            return TextPart(text=text) if text else None
+        case BlockKind.REASONING:
+            return ReasoningPart(text=text) if text else None
+        case BlockKind.REFUSAL:
+            return RefusalPart(text=text) if text else None

@@ -1,0 +1,191 @@
+"""The use cases: ask, and go on after an answer that was cut."""
+
+from dataclasses import dataclass
+
+import msgspec
+from anyio.abc import TaskGroup
+
+from tina.assistant.context import history_for
+from tina.assistant.journal import Journal
+from tina.assistant.policy import AnswerAgain, GoOn, plan_continuation
+from tina.assistant.turn import Turn
+from tina.domain.chat import (
+    ChatOptions,
+    ChatRequest,
+    Deadlines,
+    ModelRef,
+    parse_model_ref,
+)
+from tina.domain.conversations import Conversation
+from tina.domain.failures import InvalidInputFailure, NotFoundFailure
+from tina.domain.ids import ConversationId, MessageId, TurnId
+from tina.domain.messages import Message, MessageStatus, Role, TextPart
+from tina.domain.ports import (
+    Clock,
+    ConversationRepository,
+    IdFactory,
+    Leases,
+    MessageRepository,
+    Providers,
+    TurnRepository,
+)
+from tina.domain.text import clean_text
+from tina.domain.turns import NewTurn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """What the use cases need from the world."""
+
+    conversations: ConversationRepository
+    messages: MessageRepository
+    turns: TurnRepository
+    leases: Leases
+    providers: Providers
+    clock: Clock
+    ids: IdFactory
+
+
+class TurnOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How one turn is asked; `model` None leaves it to the conversation."""
+
+    model: str | None = None
+    options: ChatOptions = ChatOptions()
+    deadlines: Deadlines = Deadlines()
+
+
+class Assistant:
+    """Starts turns. They belong to `group`, never to whoever asked."""
+
+    def __init__(
+        self, ports: Ports, *, journal: Journal, group: TaskGroup, default_model: str
+    ) -> None:
+        self._ports = ports
+        self._journal = journal
+        self._group = group
+        self._default_model = default_model
+
+    async def send(
+        self,
+        conversation_id: ConversationId,
+        text: str,
+        turn_options: TurnOptions = TurnOptions(),  # noqa: B008 - frozen
+    ) -> Turn:
+        """Store the prompt and an empty answer, then let a model write the answer.
+
+        When this returns, both are durable and the model is being asked.
+
+        Raises:
+            InvalidInputFailure: the prompt is empty, or the model's name is none.
+            NotFoundFailure: there is no such conversation.
+            ModelNotFoundFailure: there is no such provider.
+            StorageFailure: nothing was stored, no model was asked.
+        """
+        prompt = clean_text(text)
+        if not prompt.strip():
+            raise InvalidInputFailure(
+                'There is nothing to answer. Write a question: tina "What is a fjord?"'
+            )
+        conversation = await self._conversation(conversation_id)
+        branch = await self._ports.messages.list(conversation_id)
+        return await self._ask(conversation, branch, prompt, turn_options)
+
+    async def continue_answer(
+        self,
+        conversation_id: ConversationId,
+        turn_options: TurnOptions = TurnOptions(),  # noqa: B008 - frozen
+    ) -> Turn:
+        """Go on after the last answer was stopped, interrupted or failed.
+
+        If it said something, the model is asked to go on from there; if it said
+        nothing, its prompt is answered once more.
+
+        Raises:
+            NothingToContinueFailure: the last answer is complete or still growing.
+            NotFoundFailure: there is no such conversation.
+        """
+        conversation = await self._conversation(conversation_id)
+        branch = await self._ports.messages.list(conversation_id)
+        match plan_continuation(branch):
+            case GoOn(prompt):
+                return await self._ask(conversation, branch, prompt, turn_options)
+            case AnswerAgain(prompt_id):
+                asked = [message.id for message in branch].index(prompt_id)
+                return await self._ask(
+                    conversation, branch[: asked + 1], None, turn_options
+                )
+
+    async def _ask(
+        self,
+        conversation: Conversation,
+        branch: tuple[Message, ...],
+        prompt: str | None,
+        turn_options: TurnOptions,
+    ) -> Turn:
+        model = parse_model_ref(
+            turn_options.model or conversation.model or self._default_model
+        )
+        provider = self._ports.providers.get(model.provider)
+        parent_id = branch[-1].id if branch else None
+        asked = None
+        if prompt is not None:
+            asked = self._prompt(conversation.id, parent_id, prompt)
+            branch, parent_id = (*branch, asked), asked.id
+        answer = self._answer(conversation.id, parent_id, model)
+        await self._ports.turns.begin(
+            NewTurn(
+                id=TurnId(self._ports.ids.new()),
+                conversation_id=conversation.id,
+                prompt=asked,
+                answer=answer,
+                lease_id=await self._ports.leases.hold(),
+            )
+        )
+        turn = Turn(answer, turns=self._ports.turns, journal=self._journal)
+        request = ChatRequest(
+            model=model.model,
+            messages=history_for(branch),
+            system=conversation.system,
+            options=turn_options.options,
+            deadlines=turn_options.deadlines,
+        )
+        await self._group.start(turn.run, provider, request)
+        return turn
+
+    async def _conversation(self, conversation_id: ConversationId) -> Conversation:
+        conversation = await self._ports.conversations.get(conversation_id)
+        if conversation is None:
+            raise NotFoundFailure(
+                f"There is no conversation {conversation_id}. `tina log` lists them."
+            )
+        return conversation
+
+    def _prompt(
+        self, conversation_id: ConversationId, parent_id: MessageId | None, text: str
+    ) -> Message:
+        return Message(
+            id=MessageId(self._ports.ids.new()),
+            conversation_id=conversation_id,
+            parent_id=parent_id,
+            role=Role.USER,
+            status=MessageStatus.COMPLETE,
+            parts=(TextPart(text=text),),
+            created_at=self._ports.clock.now(),
+        )
+
+    def _answer(
+        self,
+        conversation_id: ConversationId,
+        parent_id: MessageId | None,
+        model: ModelRef,
+    ) -> Message:
+        return Message(
+            id=MessageId(self._ports.ids.new()),
+            conversation_id=conversation_id,
+            parent_id=parent_id,
+            role=Role.ASSISTANT,
+            status=MessageStatus.STREAMING,
+            parts=(),
+            created_at=self._ports.clock.now(),
+            model=str(model),
+        )

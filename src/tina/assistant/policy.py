@@ -1,0 +1,60 @@
+"""What comes next. Pure."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from tina.domain.failures import NothingToContinueFailure
+from tina.domain.ids import MessageId
+from tina.domain.messages import Message, MessageStatus, Role
+
+CONTINUE_PROMPT = (
+    "Continue exactly where your last message stopped. "
+    "Do not repeat what you already wrote and do not comment on the interruption."
+)
+
+
+class GoOn(msgspec.Struct, frozen=True):
+    """Ask for the rest with a prompt of its own, stored like any other.
+
+    A sentence from the user is the one way that every vendor understands: some refuse
+    a request that ends with the assistant's own words, some repeat them.
+    """
+
+    prompt: str
+
+
+class AnswerAgain(msgspec.Struct, frozen=True):
+    """Nothing was said: answer the same prompt once more, beside the empty answer."""
+
+    prompt_id: MessageId
+
+
+def plan_continuation(branch: Sequence[Message]) -> GoOn | AnswerAgain:
+    """Decide how to go on after the last message of a branch.
+
+    Raises:
+        NothingToContinueFailure: it is whole, still growing, or there is none.
+    """
+    if not branch:
+        raise NothingToContinueFailure(
+            "This conversation is empty. Ask something with `tina ask`."
+        )
+    last = branch[-1]
+    if last.role is Role.USER:
+        return AnswerAgain(last.id)
+    match last.status:
+        case MessageStatus.STREAMING:
+            raise NothingToContinueFailure(
+                "The last answer is still being written. "
+                "Wait for it, or stop it where it was asked."
+            )
+        case MessageStatus.COMPLETE:
+            raise NothingToContinueFailure(
+                "The last answer is complete. Ask the next question with "
+                '`tina ask -c "…"`.'
+            )
+        case MessageStatus.STOPPED | MessageStatus.INTERRUPTED | MessageStatus.FAILED:
+            if last.text or last.parent_id is None:
+                return GoOn(CONTINUE_PROMPT)
+            return AnswerAgain(last.parent_id)

@@ -1,0 +1,175 @@
+"""One turn: stream an answer and store how it ended, however it ended.
+
+Theory. The answer exists as a row before a model is asked, and its end is written in
+one transaction. Between the two it is in three places: in memory (for readers here), in
+the journal (for everybody else, and for whoever settles it after a death), and in the
+provider's hands. `run` leaves in one of four ways, and each settles the row:
+the provider finished (complete), it failed (failed), a person stopped it (stopped), or
+the process is leaving (interrupted). What was said is kept in all four.
+"""
+
+import logging
+from collections.abc import AsyncGenerator
+
+import anyio
+from anyio import TASK_STATUS_IGNORED
+from anyio.abc import TaskStatus
+
+from tina.assistant.answer import Answer
+from tina.assistant.hub import EventLog
+from tina.assistant.journal import Journal
+from tina.domain.chat import ChatRequest
+from tina.domain.events import Failed, Finish, StreamEvent
+from tina.domain.failures import Failure, InternalFailure, TruncatedFailure
+from tina.domain.ids import ConversationId, MessageId
+from tina.domain.messages import Message
+from tina.domain.ports import Provider, TurnRepository
+
+SETTLE_TIMEOUT_S = 10.0
+
+_logger = logging.getLogger(__name__)
+
+
+class Turn:
+    """A running answer. Reading it, or not, changes nothing about it.
+
+    Attributes:
+        conversation_id: where it happens.
+        prompt_id: the message it answers.
+        message_id: the answer.
+        model: `provider:model` that was asked.
+    """
+
+    def __init__(
+        self, answer: Message, *, turns: TurnRepository, journal: Journal
+    ) -> None:
+        self._answer = answer
+        self._turns = turns
+        self._journal = journal
+        self._said = Answer()
+        self._log = EventLog()
+        self._scope = anyio.CancelScope()
+        self._ended = anyio.Event()
+        self._failure_to_store: Failure | None = None
+
+    @property
+    def conversation_id(self) -> ConversationId:
+        return self._answer.conversation_id
+
+    @property
+    def prompt_id(self) -> MessageId | None:
+        return self._answer.parent_id
+
+    @property
+    def message_id(self) -> MessageId:
+        return self._answer.id
+
+    @property
+    def model(self) -> str | None:
+        return self._answer.model
+
+    def events(self) -> AsyncGenerator[StreamEvent]:
+        """Everything said from the beginning, then live; `Finish` or `Failed` is last.
+
+        A stopped or interrupted turn ends without either. Any number of readers.
+        """
+        return self._log.read()
+
+    async def result(self) -> Message:
+        """The answer as it was stored in the end, whatever its status.
+
+        Raises:
+            StorageFailure: its end could not be stored.
+        """
+        await self._ended.wait()
+        if self._failure_to_store is not None:
+            raise self._failure_to_store
+        return self._answer
+
+    async def stop(self) -> None:
+        """End the answer now and keep what was said; returns when that is stored."""
+        if not self._ended.is_set():
+            self._scope.cancel()
+            await self._ended.wait()
+
+    async def run(
+        self,
+        provider: Provider,
+        request: ChatRequest,
+        *,
+        task_status: TaskStatus[None] = TASK_STATUS_IGNORED,
+    ) -> None:
+        """Drive the turn to its end; called once, by whoever owns its task.
+
+        A provider's failure is the turn's outcome: it is stored, not raised.
+        `task_status` is told at once: from there on the turn settles whatever comes.
+
+        Raises:
+            The runtime's cancellation, after what was said was stored.
+        """
+        ending: Message | None = None
+        task_status.started()
+        try:
+            with self._scope:
+                ending = await self._stream(provider, request)
+            if ending is None:
+                ending = self._answer.stopped(self._said.parts(), self._said.usage)
+        finally:
+            if ending is None:
+                ending = self._answer.interrupted(self._said.parts())
+            with anyio.move_on_after(SETTLE_TIMEOUT_S, shield=True):
+                await self._settle(ending)
+            self._log.end()
+            self._ended.set()
+
+    async def _stream(self, provider: Provider, request: ChatRequest) -> Message:
+        try:
+            async with provider.stream(request) as batches:
+                async for events in batches:
+                    self._take(list(events))
+        except Failure as failure:
+            return self._failed(failure)
+        except Exception:
+            # The supervisor's door: a fault of ours must not leave a turn running.
+            _logger.exception("turn_broke", extra={"message_id": self._answer.id})
+            return self._failed(
+                InternalFailure(
+                    "Tina made a mistake while answering; what was said is kept."
+                )
+            )
+        finish = self._said.finish
+        if finish is None:
+            return self._failed(
+                TruncatedFailure("The answer ended before the model finished it.")
+            )
+        return self._completed(finish)
+
+    def _take(self, events: list[StreamEvent]) -> None:
+        self._said.feed(events)
+        self._journal.add(self._answer.id, events)
+        self._log.append(events)
+
+    def _completed(self, finish: Finish) -> Message:
+        return self._answer.completed(
+            self._said.parts(),
+            stop_reason=finish.reason,
+            usage=self._said.usage,
+            replay=finish.replay,
+        )
+
+    def _failed(self, failure: Failure) -> Message:
+        record = failure.as_record()
+        self._log.append([Failed(record)])
+        return self._answer.failed(
+            self._said.parts(), failure=record, usage=self._said.usage
+        )
+
+    async def _settle(self, ending: Message) -> None:
+        try:
+            await self._turns.settle(ending)
+        except Failure as failure:
+            _logger.warning("turn_not_settled", extra={"kind": failure.kind})
+            self._failure_to_store = failure
+        else:
+            self._journal.forget(ending.id)
+            self._answer = ending

@@ -1,0 +1,17 @@
+"""Text that every database and every wire can hold."""
+
+import re
+
+_UNHOLDABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def clean_text(text: str) -> str:
+    """`text` without NUL; half a surrogate pair becomes U+FFFD.
+
+    PostgreSQL refuses NUL, and nothing can encode a lone surrogate as UTF-8.
+    """
+    return _UNHOLDABLE.sub(_replacement, text)
+
+
+def _replacement(found: re.Match[str]) -> str:
+    return "" if found[0] == "\0" else "\ufffd"

@@ -1,0 +1,102 @@
+"""A provider that says what a test wrote down."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.lowlevel
+
+from tina.domain.chat import ChatRequest, ModelInfo, StopReason, Usage
+from tina.domain.events import (
+    BlockEnd,
+    BlockKind,
+    BlockStart,
+    Finish,
+    Start,
+    StreamEvent,
+    TextDelta,
+    UsageUpdate,
+)
+from tina.domain.failures import Failure
+from tina.domain.ports import Clock
+
+
+class Hang:
+    """A step that never ends by itself."""
+
+
+class Pause:
+    """A step that takes time of the provider's clock."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+
+HANG = Hang()
+
+Step = str | Failure | Hang | Pause | Exception
+
+
+class ScriptedProvider:
+    """Fulfils `Provider`: streams its steps, then finishes with `StopReason.STOP`.
+
+    A text is one delta in a batch of its own, a failure is raised, `HANG` waits for
+    ever, `Pause` waits on the clock.
+
+    Attributes:
+        requests: what was asked, oldest first.
+        closed: how many streams were left, by their end or by cancellation.
+    """
+
+    def __init__(self, *steps: Step, clock: Clock | None = None) -> None:
+        self._steps = steps
+        self._clock = clock
+        self.requests: list[ChatRequest] = []
+        self.closed = 0
+
+    @asynccontextmanager
+    async def stream(
+        self, request: ChatRequest
+    ) -> AsyncGenerator[AsyncGenerator[Sequence[StreamEvent]]]:
+        self.requests.append(request)
+        batches = self._play(request)
+        try:
+            yield batches
+        finally:
+            self.closed += 1
+            await batches.aclose()
+
+    async def models(self) -> tuple[ModelInfo, ...]:
+        return (ModelInfo(provider="scripted", model="parrot", context_tokens=4096),)
+
+    async def close(self) -> None:
+        return
+
+    async def _play(
+        self, request: ChatRequest
+    ) -> AsyncGenerator[Sequence[StreamEvent]]:
+        yield [Start(request.model), BlockStart("text", BlockKind.TEXT)]
+        said = 0
+        for step in self._steps:
+            await anyio.lowlevel.checkpoint()
+            match step:
+                case str():
+                    said += 1
+                    yield [TextDelta("text", step)]
+                case Hang():
+                    await anyio.sleep_forever()
+                case Pause():
+                    await self._wait(step.seconds)
+                case _:
+                    raise step
+        usage = Usage(input_tokens=len(request.messages), output_tokens=said)
+        yield [
+            BlockEnd("text"),
+            UsageUpdate(usage),
+            Finish(StopReason.STOP, raw_reason="stop"),
+        ]
+
+    async def _wait(self, seconds: float) -> None:
+        if self._clock is None:
+            raise ValueError("a Pause needs a clock: ScriptedProvider(..., clock=...)")
+        await self._clock.sleep(seconds)

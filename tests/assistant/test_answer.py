@@ -1,0 +1,163 @@
+"""The fold of events into parts."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tina.assistant import answer as answer_module
+from tina.assistant.answer import Answer, merge_deltas
+from tina.domain.chat import StopReason, Usage
+from tina.domain.events import (
+    BlockEnd,
+    BlockKind,
+    BlockStart,
+    Finish,
+    KeepAlive,
+    Start,
+    StreamEvent,
+    TextDelta,
+    ToolArgumentsDelta,
+    UsageUpdate,
+)
+from tina.domain.failures import TooLargeFailure
+from tina.domain.ids import ToolCallId
+from tina.domain.messages import (
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCallPart,
+)
+
+
+def fold(*events: StreamEvent) -> Answer:
+    answer = Answer()
+    answer.feed(events)
+    return answer
+
+
+def test_parts_stand_in_the_order_in_which_their_blocks_began() -> None:
+    answer = fold(
+        Start("m"),
+        BlockStart("r", BlockKind.REASONING),
+        BlockStart("text", BlockKind.TEXT),
+        TextDelta("text", "Hel"),
+        TextDelta("r", "hm"),
+        TextDelta("text", "lo"),
+        KeepAlive(),
+        BlockEnd("text"),
+    )
+
+    assert answer.parts() == (ReasoningPart(text="hm"), TextPart(text="Hello"))
+
+
+def test_a_tool_call_keeps_its_arguments_as_written() -> None:
+    answer = fold(
+        BlockStart("tool:0", BlockKind.TOOL_CALL, ToolCallId("c1"), "look"),
+        ToolArgumentsDelta("tool:0", '{"a'),
+        ToolArgumentsDelta("tool:0", '":1'),
+        BlockStart("tool:1", BlockKind.TOOL_CALL),
+    )
+
+    assert answer.parts() == (
+        ToolCallPart(call_id=ToolCallId("c1"), tool="look", arguments='{"a":1'),
+        ToolCallPart(call_id=ToolCallId("tool:1"), tool="", arguments=""),
+    )
+
+
+def test_a_refusal_is_a_part_of_its_own() -> None:
+    answer = fold(BlockStart("x", BlockKind.REFUSAL), TextDelta("x", "No."))
+
+    assert answer.parts() == (RefusalPart(text="No."),)
+
+
+@pytest.mark.parametrize(
+    "kind", [BlockKind.TEXT, BlockKind.REASONING, BlockKind.REFUSAL]
+)
+def test_blocks_that_said_nothing_are_left_out(kind: BlockKind) -> None:
+    assert fold(BlockStart("x", kind), BlockEnd("x")).parts() == ()
+
+
+def test_text_of_a_block_that_was_not_announced_is_kept() -> None:
+    assert fold(TextDelta("text", "Hi")).parts() == (TextPart(text="Hi"),)
+
+
+def test_a_block_that_begins_twice_keeps_its_text() -> None:
+    answer = fold(
+        BlockStart("text", BlockKind.TEXT),
+        TextDelta("text", "a"),
+        BlockStart("text", BlockKind.TEXT),
+        TextDelta("text", "b"),
+    )
+
+    assert answer.parts() == (TextPart(text="ab"),)
+
+
+def test_the_last_usage_counts() -> None:
+    answer = fold(
+        UsageUpdate(Usage(output_tokens=1)),
+        UsageUpdate(Usage(output_tokens=7)),
+        Finish(StopReason.LENGTH),
+    )
+
+    assert answer.usage == Usage(output_tokens=7)
+    assert answer.finish == Finish(StopReason.LENGTH)
+
+
+@pytest.mark.parametrize(("length", "fits"), [(9, True), (10, True), (11, False)])
+def test_an_answer_has_a_longest_length(
+    monkeypatch: pytest.MonkeyPatch, length: int, fits: bool
+) -> None:
+    monkeypatch.setattr(answer_module, "MAX_ANSWER_CHARS", 10)
+    answer = fold(TextDelta("text", "x" * (length - 1)))
+
+    if fits:
+        answer.feed([TextDelta("text", "y")])
+    else:
+        with pytest.raises(TooLargeFailure, match="longer"):
+            answer.feed([TextDelta("text", "y")])
+
+    kept = "".join(part.text for part in answer.parts() if isinstance(part, TextPart))
+    assert kept == "x" * (length - 1) + ("y" if fits else "")
+
+
+@pytest.mark.parametrize(("count", "fits"), [(2, True), (3, True), (4, False)])
+def test_an_answer_has_a_largest_number_of_blocks(
+    monkeypatch: pytest.MonkeyPatch, count: int, fits: bool
+) -> None:
+    monkeypatch.setattr(answer_module, "MAX_BLOCKS", 3)
+    starts = [BlockStart(str(number), BlockKind.TEXT) for number in range(count)]
+
+    if fits:
+        fold(*starts)
+    else:
+        with pytest.raises(TooLargeFailure, match="blocks"):
+            fold(*starts)
+
+
+EVENTS = st.one_of(
+    st.builds(TextDelta, st.sampled_from(["a", "b"]), st.text(max_size=3)),
+    st.builds(
+        BlockStart,
+        st.sampled_from(["a", "b", "c"]),
+        st.sampled_from([BlockKind.TEXT, BlockKind.REASONING]),
+    ),
+    st.builds(ToolArgumentsDelta, st.just("t"), st.text(max_size=3)),
+    st.just(KeepAlive()),
+)
+
+
+@given(st.lists(EVENTS, max_size=20))
+def test_merging_deltas_changes_nothing_about_the_answer(
+    events: list[StreamEvent],
+) -> None:
+    merged = merge_deltas(events)
+
+    assert fold(*merged).parts() == fold(*events).parts()
+    assert not any(
+        isinstance(first, TextDelta)
+        and isinstance(second, TextDelta)
+        and first.key == second.key
+        for first, second in itertools.pairwise(merged)
+    )

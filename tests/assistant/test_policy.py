@@ -1,0 +1,85 @@
+"""How to go on after an answer."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tina.assistant.context import history_for
+from tina.assistant.policy import (
+    CONTINUE_PROMPT,
+    AnswerAgain,
+    GoOn,
+    plan_continuation,
+)
+from tina.domain.failures import NothingToContinueFailure
+from tina.domain.ids import ConversationId, MessageId
+from tina.domain.messages import Message, MessageStatus, Role, TextPart
+
+
+def message(
+    number: int,
+    role: Role,
+    text: str = "",
+    *,
+    status: MessageStatus = MessageStatus.COMPLETE,
+) -> Message:
+    return Message(
+        id=MessageId(str(number)),
+        conversation_id=ConversationId("c"),
+        parent_id=MessageId(str(number - 1)) if number else None,
+        role=role,
+        status=status,
+        parts=(TextPart(text=text),) if text else (),
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+PROMPT = message(0, Role.USER, "Why?")
+CUT = [MessageStatus.STOPPED, MessageStatus.INTERRUPTED, MessageStatus.FAILED]
+
+
+@pytest.mark.parametrize("status", CUT)
+def test_an_answer_that_was_cut_is_gone_on_with(status: MessageStatus) -> None:
+    answer = message(1, Role.ASSISTANT, "Because", status=status)
+
+    assert plan_continuation([PROMPT, answer]) == GoOn(CONTINUE_PROMPT)
+
+
+@pytest.mark.parametrize("status", CUT)
+def test_an_answer_that_said_nothing_is_asked_for_again(status: MessageStatus) -> None:
+    answer = message(1, Role.ASSISTANT, status=status)
+
+    assert plan_continuation([PROMPT, answer]) == AnswerAgain(PROMPT.id)
+
+
+def test_an_answer_to_nothing_is_gone_on_with() -> None:
+    answer = message(0, Role.ASSISTANT, status=MessageStatus.FAILED)
+
+    assert plan_continuation([answer]) == GoOn(CONTINUE_PROMPT)
+
+
+def test_a_prompt_without_an_answer_is_answered() -> None:
+    assert plan_continuation([PROMPT]) == AnswerAgain(PROMPT.id)
+
+
+@pytest.mark.parametrize(
+    ("branch", "reason"),
+    [
+        ([], "empty"),
+        ([PROMPT, message(1, Role.ASSISTANT, "So.")], "complete"),
+        (
+            [PROMPT, message(1, Role.ASSISTANT, status=MessageStatus.STREAMING)],
+            "still being written",
+        ),
+    ],
+)
+def test_there_is_nothing_to_continue(branch: list[Message], reason: str) -> None:
+    with pytest.raises(NothingToContinueFailure, match=reason):
+        plan_continuation(branch)
+
+
+def test_a_model_is_not_shown_answers_that_said_nothing() -> None:
+    empty = message(1, Role.ASSISTANT, status=MessageStatus.FAILED)
+    again = message(2, Role.USER, "Please?")
+
+    assert history_for([PROMPT, empty, again]) == (PROMPT, again)

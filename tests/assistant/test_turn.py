@@ -1,0 +1,346 @@
+"""A turn settles however it ends, and keeps what was said."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+import anyio.abc
+import pytest
+
+from tina.assistant import Assistant, Journal, Ports, Turn, TurnOptions
+from tina.domain.chat import ChatOptions, StopReason, Usage
+from tina.domain.conversations import Conversation, NewConversation
+from tina.domain.events import (
+    BlockEnd,
+    BlockKind,
+    BlockStart,
+    Failed,
+    Finish,
+    Start,
+    StreamEvent,
+    TextDelta,
+    UsageUpdate,
+)
+from tina.domain.failures import (
+    Failure,
+    InvalidInputFailure,
+    ModelNotFoundFailure,
+    NotFoundFailure,
+    RateLimitFailure,
+    StorageFailure,
+    TruncatedFailure,
+)
+from tina.domain.ids import ConversationId
+from tina.domain.messages import Message, MessageStatus, Role, TextPart
+from tina.providers.registry import ProviderRegistry
+from tina.testing.clock import FakeClock
+from tina.testing.ids import FakeIds
+from tina.testing.memory import (
+    MemoryConversations,
+    MemoryLeases,
+    MemoryMessages,
+    MemoryTurns,
+)
+from tina.testing.provider import HANG, ScriptedProvider, Step
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class House:
+    assistant: Assistant
+    conversation: Conversation
+    messages: MemoryMessages
+    turns: MemoryTurns
+    provider: ScriptedProvider
+    group: anyio.abc.TaskGroup
+
+    async def send(self, text: str = "Why?") -> Turn:
+        return await self.assistant.send(self.conversation.id, text)
+
+    async def stored(self, turn: Turn) -> Message:
+        message = await self.messages.get(turn.message_id)
+        assert message is not None
+        return message
+
+
+class FullDisk(MemoryTurns):
+    async def settle(self, answer: Message) -> bool:
+        raise StorageFailure("No room left.")
+
+
+@asynccontextmanager
+async def house(
+    *steps: Step, turns: type[MemoryTurns] = MemoryTurns
+) -> AsyncIterator[House]:
+    clock, ids = FakeClock(), FakeIds()
+    conversations = MemoryConversations(clock=clock, ids=ids)
+    messages = MemoryMessages(conversations)
+    provider = ScriptedProvider(*steps)
+    stored_turns = turns(conversations, messages)
+    ports = Ports(
+        conversations=conversations,
+        messages=messages,
+        turns=stored_turns,
+        leases=MemoryLeases(ids=ids),
+        providers=ProviderRegistry(
+            {}, given={"scripted": provider}, offered=frozenset()
+        ),
+        clock=clock,
+        ids=ids,
+    )
+    conversation = await conversations.create(NewConversation(system="Be brief."))
+    journal = Journal(stored_turns, clock=clock)
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(journal.run)
+            yield House(
+                Assistant(
+                    ports, journal=journal, group=group, default_model="scripted:parrot"
+                ),
+                conversation,
+                messages,
+                stored_turns,
+                provider,
+                group,
+            )
+            group.cancel_scope.cancel()
+
+
+async def events_of(turn: Turn) -> list[StreamEvent]:
+    return [event async for event in turn.events()]
+
+
+async def wait_for_text(turn: Turn) -> None:
+    async for event in turn.events():
+        if isinstance(event, TextDelta):
+            return
+
+
+async def test_a_finished_answer_is_complete() -> None:
+    async with house("Be", "cause.") as here:
+        turn = await here.send()
+        answer = await turn.result()
+
+        assert answer == await here.stored(turn)
+        assert (answer.status, answer.text) == (MessageStatus.COMPLETE, "Because.")
+        assert (answer.stop_reason, answer.model) == (
+            StopReason.STOP,
+            "scripted:parrot",
+        )
+        assert answer.usage == Usage(input_tokens=1, output_tokens=2)
+        assert await here.turns.list_unsettled() == ()
+
+
+async def test_prompt_and_empty_answer_exist_before_the_model_is_asked() -> None:
+    async with house(HANG) as here:
+        turn = await here.send("Why?")
+
+        prompt, answer = await here.messages.list(here.conversation.id)
+        assert (prompt.role, prompt.text, prompt.id) == (
+            Role.USER,
+            "Why?",
+            turn.prompt_id,
+        )
+        assert (answer.status, answer.parts) == (MessageStatus.STREAMING, ())
+        assert turn.conversation_id == here.conversation.id
+        assert turn.model == "scripted:parrot"
+
+
+async def test_every_reader_gets_every_event_also_a_late_one() -> None:
+    async with house("Be", "cause.") as here:
+        turn = await here.send()
+        first = await events_of(turn)
+        second = await events_of(turn)
+
+        assert first == second
+        assert first == [
+            Start("parrot"),
+            BlockStart("text", BlockKind.TEXT),
+            TextDelta("text", "Be"),
+            TextDelta("text", "cause."),
+            BlockEnd("text"),
+            UsageUpdate(Usage(input_tokens=1, output_tokens=2)),
+            Finish(StopReason.STOP, raw_reason="stop"),
+        ]
+
+
+@pytest.mark.requirement("turn:stop:keeps-text")
+async def test_a_stopped_answer_keeps_what_was_said() -> None:
+    async with house("Once upon", HANG) as here:
+        turn = await here.send()
+        await wait_for_text(turn)
+
+        await turn.stop()
+
+        answer = await here.stored(turn)
+        assert (answer.status, answer.text) == (MessageStatus.STOPPED, "Once upon")
+        assert answer == await turn.result()
+        assert here.provider.closed == 1
+        await turn.stop()
+
+
+async def test_an_answer_can_be_stopped_before_it_said_anything() -> None:
+    async with house(HANG) as here:
+        turn = await here.send()
+
+        await turn.stop()
+
+        answer = await here.stored(turn)
+        assert (answer.status, answer.parts) == (MessageStatus.STOPPED, ())
+
+
+@pytest.mark.requirement("turn:leaving:keeps-text")
+async def test_a_leaving_process_leaves_the_answer_interrupted() -> None:
+    async with house("Once upon", HANG) as here:
+        turn = await here.send()
+        await wait_for_text(turn)
+        here.group.cancel_scope.cancel()
+    answer = await here.stored(turn)
+
+    assert (answer.status, answer.text) == (MessageStatus.INTERRUPTED, "Once upon")
+    assert here.provider.closed == 1
+
+
+@pytest.mark.requirement("turn:failure:keeps-text")
+async def test_a_failed_answer_keeps_what_was_said_and_why_it_failed() -> None:
+    failure = RateLimitFailure("Slow down.", status=429, retry_after_s=7.0)
+    async with house("Once", failure) as here:
+        turn = await here.send()
+        events = await events_of(turn)
+        answer = await turn.result()
+
+        assert (answer.status, answer.text) == (MessageStatus.FAILED, "Once")
+        assert answer.failure == failure.as_record()
+        assert events[-1] == Failed(failure.as_record())
+        assert answer == await here.stored(turn)
+
+
+async def test_a_stream_without_an_end_is_truncated() -> None:
+    class Endless(ScriptedProvider):
+        async def _play(self, request: object) -> AsyncIterator[list[StreamEvent]]:
+            yield [TextDelta("text", "Once")]
+
+    async with house() as here:
+        here.provider.__class__ = Endless
+        answer = await (await here.send()).result()
+
+        assert answer.status is MessageStatus.FAILED
+        assert answer.failure is not None
+        assert answer.failure.kind == TruncatedFailure.kind
+        assert answer.text == "Once"
+
+
+async def test_a_fault_of_ours_settles_the_answer_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with house("Once", ZeroDivisionError("on purpose")) as here:
+        answer = await (await here.send()).result()
+
+        assert (answer.status, answer.text) == (MessageStatus.FAILED, "Once")
+        assert answer.failure is not None
+        assert answer.failure.kind == "internal"
+    assert "turn_broke" in caplog.text
+
+
+async def test_an_end_that_cannot_be_stored_is_told_to_who_waits() -> None:
+    async with house("Once", turns=FullDisk) as here:
+        turn = await here.send()
+
+        with pytest.raises(StorageFailure, match="No room"):
+            await turn.result()
+
+        assert (await here.stored(turn)).status is MessageStatus.STREAMING
+
+
+async def test_the_model_sees_the_branch_the_system_and_the_options() -> None:
+    async with house("Ice.") as here:
+        await (await here.send("Why?")).result()
+        turn = await here.assistant.send(
+            here.conversation.id,
+            "How?",
+            TurnOptions(options=ChatOptions(temperature=0.1)),
+        )
+        await turn.result()
+
+        request = here.provider.requests[1]
+        assert [message.text for message in request.messages] == [
+            "Why?",
+            "Ice.",
+            "How?",
+        ]
+        assert (request.model, request.system) == ("parrot", "Be brief.")
+        assert request.options.temperature == 0.1
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "failure"),
+    [
+        (" \n", None, InvalidInputFailure),
+        ("\0", None, InvalidInputFailure),
+        ("Why?", "nonsense", InvalidInputFailure),
+        ("Why?", "nobody:x", ModelNotFoundFailure),
+    ],
+)
+async def test_what_cannot_be_asked_stores_nothing(
+    text: str, model: str | None, failure: type[Failure]
+) -> None:
+    async with house("Ice.") as here:
+        with pytest.raises(failure):
+            await here.assistant.send(
+                here.conversation.id, text, TurnOptions(model=model)
+            )
+
+        assert await here.messages.list(here.conversation.id) == ()
+        assert here.provider.requests == []
+
+
+async def test_an_unknown_conversation_is_named() -> None:
+    async with house() as here:
+        with pytest.raises(NotFoundFailure, match="tina log"):
+            await here.assistant.send(ConversationId("0" * 32), "Why?")
+        with pytest.raises(NotFoundFailure):
+            await here.assistant.continue_answer(ConversationId("0" * 32))
+
+
+async def test_a_cut_answer_is_gone_on_with_by_a_prompt_of_its_own() -> None:
+    async with house("Once upon", HANG) as here:
+        turn = await here.send()
+        await wait_for_text(turn)
+        await turn.stop()
+
+        going_on = await here.assistant.continue_answer(here.conversation.id)
+
+        branch = await here.messages.list(here.conversation.id)
+        assert [message.role for message in branch] == [
+            Role.USER,
+            Role.ASSISTANT,
+            Role.USER,
+            Role.ASSISTANT,
+        ]
+        assert branch[1].text == "Once upon"
+        assert branch[3].id == going_on.message_id
+        assert here.provider.requests[1].messages == branch[:3]
+
+
+async def test_an_answer_that_said_nothing_is_asked_for_again_beside_it() -> None:
+    async with house(HANG) as here:
+        turn = await here.send()
+        await turn.stop()
+
+        again = await here.assistant.continue_answer(here.conversation.id)
+
+        branch = await here.messages.list(here.conversation.id)
+        assert [message.id for message in branch] == [turn.prompt_id, again.message_id]
+        assert again.prompt_id == turn.prompt_id
+        assert (await here.stored(turn)).status is MessageStatus.STOPPED
+
+
+async def test_text_that_no_database_can_hold_is_cleaned() -> None:
+    async with house("Ice.") as here:
+        turn = await here.send("Wh\0y \ud800?")
+        await turn.result()
+
+        prompt, _ = await here.messages.list(here.conversation.id)
+        assert prompt.parts == (TextPart(text="Why \ufffd?"),)

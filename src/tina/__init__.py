@@ -7,6 +7,7 @@ Nothing heavy is imported before it is used, so this module imports nothing at a
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    # Programs write `tina.open()`; nothing here needs the built-in.
     from tina.wiring import App, open_app as open  # noqa: A004, I001
 
 __version__ = "0.1.0"

@@ -30,24 +30,15 @@ class FileLeases:
         """
         # Decided and done without an await: two callers cannot both take one.
         if self._held is None:
+            for left in self._folder.glob("*.lock"):
+                _is_locked(left)  # the dead leave files behind
             lease_id = LeaseId(self._ids.new())
             self._held = (lease_id, _take(self._file(lease_id)))
         return self._held[0]
 
     async def is_held(self, lease_id: LeaseId) -> bool:
-        """Whether a living process holds it; a dead one's file is removed."""
-        path = self._file(lease_id)
-        try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        """Whether a living process holds it; the file of a dead one is removed."""
+        return _is_locked(self._file(lease_id))
 
     async def close(self) -> None:
         if self._held is not None:
@@ -61,12 +52,32 @@ class FileLeases:
 
 
 def _take(path: Path) -> int:
+    """Make the file and lock it; the descriptor that holds the lock."""
+    unlocked = path.with_suffix(".new")
     try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        descriptor = os.open(unlocked, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
     except OSError as error:
         raise UnwritableFailure(
             f"Tina cannot write in {path.parent}: {error.strerror}. Check its "
             "permissions, or choose another folder with TINA_HOME."
         ) from error
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    # Named only once it is locked: nobody can see a living lease without its lock.
+    unlocked.rename(path)
     return descriptor
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        path.unlink(missing_ok=True)
+        return False
+    finally:
+        os.close(descriptor)

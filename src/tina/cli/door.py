@@ -1,0 +1,85 @@
+"""From words on a command line to an exit code: the one place that catches all."""
+
+import asyncio
+import logging
+import os
+import sys
+
+from cyclopts import CycloptsError
+
+from tina.cli.commands import app
+from tina.cli.exits import Exit, exit_for_failure
+from tina.domain.failures import Failure
+
+_logger = logging.getLogger(__name__)
+
+
+def run(tokens: list[str]) -> int:
+    """Parse, run, and turn whatever happens into a code and at most one line."""
+    _replace_missing_streams()
+    try:
+        code = _run(tokens)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence_stdout()
+        return Exit.PIPE_CLOSED
+    return code
+
+
+def _run(tokens: list[str]) -> int:
+    try:
+        command, bound, _ = app.parse_args(
+            tokens, print_error=False, exit_on_error=False
+        )
+    except CycloptsError as error:
+        return _say(f"{_one_line(error)} `tina --help` shows how.", Exit.USAGE)
+    try:
+        result = command(*bound.args, **bound.kwargs)
+        code = asyncio.run(result) if asyncio.iscoroutine(result) else result
+    except BrokenPipeError:
+        raise
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001
+        # The last door: a person gets one sentence, whoever debugs gets the rest.
+        return _explain(error)
+    return int(code) if isinstance(code, int) else Exit.OK
+
+
+def _explain(error: BaseException) -> int:
+    match error:
+        case KeyboardInterrupt():
+            return Exit.INTERRUPTED
+        case Failure():
+            return _say(error.message, exit_for_failure(error.as_record()))
+        case OSError():
+            reason = error.strerror or type(error).__name__
+            return _say(f"The output cannot be written: {reason}.", Exit.FAILED)
+        case _:
+            _logger.error("command_broke", exc_info=error)
+            return _say(
+                "Tina made a mistake; nothing that was stored is lost. "
+                "TINA_LOG=debug shows the details.",
+                Exit.FAILED,
+            )
+
+
+def _say(sentence: str, code: Exit) -> int:
+    sys.stderr.write(f"tina: {sentence}\n")
+    return code
+
+
+def _one_line(error: CycloptsError) -> str:
+    return " ".join(str(error).split())
+
+
+def _replace_missing_streams() -> None:
+    """A closed stdout or stderr (`>&-`) is None in Python; write to nowhere then."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+
+
+def _silence_stdout() -> None:
+    """Point stdout at nothing, or its flush at exit fails once more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

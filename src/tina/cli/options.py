@@ -1,0 +1,78 @@
+"""`-o KEY VALUE`: options of a request and its deadlines. Pure."""
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import msgspec
+
+from tina.domain.chat import ChatOptions, Deadlines
+from tina.domain.failures import InvalidInputFailure
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_BOUNDS = {
+    "temperature": (0.0, 10.0),
+    "top_p": (0.0, 1.0),
+    "min_p": (0.0, 1.0),
+    "top_k": (0, 1_000_000),
+    "max_tokens": (1, 10_000_000),
+    "frequency_penalty": (-10.0, 10.0),
+    "presence_penalty": (-10.0, 10.0),
+    "seed": (-(2**63), 2**63 - 1),
+}
+_DEADLINE_BOUNDS_S = (0.001, 86_400.0)
+
+
+def parse_options(
+    pairs: Iterable[tuple[str, str]],
+) -> tuple[ChatOptions, Deadlines]:
+    """Read the pairs; the last value of a name counts, `stop` gathers.
+
+    Raises:
+        InvalidInputFailure: a name is unknown or a value does not fit it.
+    """
+    options: dict[str, Any] = {}
+    deadlines: dict[str, Any] = {}
+    for name, value in pairs:
+        if name == "stop":
+            options["stop"] = (*options.get("stop", ()), value)
+        elif name in ChatOptions.__struct_fields__:
+            options[name] = value
+        elif name in Deadlines.__struct_fields__:
+            deadlines[name] = value
+        else:
+            raise _unknown(name)
+    return _convert(options, ChatOptions), _convert(deadlines, Deadlines)
+
+
+def _convert(values: dict[str, Any], struct: type[T]) -> T:
+    try:
+        converted = msgspec.convert(values, struct, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidInputFailure(f"-o {_problem(values, error)}.") from error
+    for name in values:
+        _check_bounds(name, getattr(converted, name))
+    return converted
+
+
+def _problem(values: dict[str, Any], error: msgspec.ValidationError) -> str:
+    name = str(error).rpartition("$.")[2].rstrip("`")
+    kind = "a whole number" if "`int" in str(error) else "a number"
+    return f"{name} wants {kind}, not {values.get(name)!r}"
+
+
+def _check_bounds(name: str, value: object) -> None:
+    if name == "stop" or not isinstance(value, int | float):
+        return
+    low, high = _BOUNDS.get(name, _DEADLINE_BOUNDS_S)
+    if not low <= value <= high:
+        raise InvalidInputFailure(
+            f"-o {name} wants a number from {low:g} to {high:g}, not {value:g}."
+        )
+
+
+def _unknown(name: str) -> InvalidInputFailure:
+    known = sorted({*ChatOptions.__struct_fields__, *Deadlines.__struct_fields__})
+    return InvalidInputFailure(
+        f"There is no option {name!r}. -o takes one of: {', '.join(known)}."
+    )

@@ -1,0 +1,172 @@
+"""How an answer appears: growing text, one JSON object, or a line per event."""
+
+import os
+import re
+import sys
+from typing import Protocol
+
+import msgspec
+
+from tina.cli.commands import Showing
+from tina.cli.shapes import answer_shape, event_line, to_json
+from tina.cli.terminal import AnswerWriter, answer_writer
+from tina.domain.events import BlockKind, BlockStart, StreamEvent, TextDelta
+from tina.domain.messages import Message, MessageStatus
+from tina.wiring import App, Turn
+
+_FENCED = re.compile(
+    r"^(?P<fence>`{3,}|~{3,})[^\n]*\n(?P<code>.*?)^(?P=fence)[`~]*[ \t]*$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+class Screen(Protocol):
+    """Where a turn is shown."""
+
+    def show(self, event: StreamEvent) -> None: ...
+
+    def tick(self) -> None:
+        """Show what waits; called while nothing new is said."""
+        ...
+
+    def end(self, message: Message) -> None: ...
+
+
+def make_screen(showing: Showing, turn: Turn, app: App) -> Screen:
+    match showing.format:
+        case "json":
+            return JsonScreen()
+        case "stream-json":
+            return EventScreen(turn)
+        case "text" if showing.extract or not showing.stream:
+            return WholeScreen(_writer(app), showing)
+        case "text":
+            return TextScreen(_writer(app), showing)
+
+
+class TextScreen:
+    """The text of an answer while it grows."""
+
+    def __init__(self, writer: AnswerWriter, showing: Showing) -> None:
+        self._writer = writer
+        self._showing = showing
+        self._kinds: dict[str, BlockKind] = {}
+
+    def show(self, event: StreamEvent) -> None:
+        match event:
+            case BlockStart(key=key, kind=kind):
+                self._kinds[key] = kind
+            case TextDelta(key=key, text=text):
+                self._add(self._kinds.get(key, BlockKind.TEXT), text)
+            case _:
+                return
+
+    def tick(self) -> None:
+        self._writer.tick()
+
+    def end(self, message: Message) -> None:
+        self._writer.close()
+        _say_ending(message, says_usage=self._showing.usage)
+
+    def _add(self, kind: BlockKind, text: str) -> None:
+        if kind is not BlockKind.REASONING:
+            self._writer.text(text)
+        elif self._showing.reasoning:
+            self._writer.reasoning(text)
+
+
+class WholeScreen:
+    """The answer, or its first code block, when it is done."""
+
+    def __init__(self, writer: AnswerWriter, showing: Showing) -> None:
+        self._writer = writer
+        self._showing = showing
+
+    def show(self, event: StreamEvent) -> None:
+        return
+
+    def tick(self) -> None:
+        return
+
+    def end(self, message: Message) -> None:
+        text = message.text
+        self._writer.text(first_code_block(text) if self._showing.extract else text)
+        self._writer.close()
+        _say_ending(message, says_usage=self._showing.usage)
+
+
+class JsonScreen:
+    """One JSON object when it is done."""
+
+    def show(self, event: StreamEvent) -> None:
+        return
+
+    def tick(self) -> None:
+        return
+
+    def end(self, message: Message) -> None:
+        sys.stdout.write(to_json(answer_shape(message)) + "\n")
+        sys.stdout.flush()
+
+
+class EventScreen:
+    """A JSON object per line: the turn, each event, the answer."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._line(
+            to_json(
+                {
+                    "t": "turn",
+                    "conversation_id": turn.conversation_id,
+                    "message_id": turn.message_id,
+                    "model": turn.model,
+                }
+            )
+        )
+
+    def show(self, event: StreamEvent) -> None:
+        self._line(event_line(event))
+
+    def tick(self) -> None:
+        return
+
+    def end(self, message: Message) -> None:
+        self._line(to_json({"t": "answer", **answer_shape(message)}))
+
+    def _line(self, line: str) -> None:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+
+def first_code_block(text: str) -> str:
+    """The first fenced code block; the whole text if there is none. Pure."""
+    found = _FENCED.search(text)
+    return text if found is None else found["code"]
+
+
+def _writer(app: App) -> AnswerWriter:
+    return answer_writer(
+        sys.stdout,
+        environment=app.environment,
+        size=_terminal_size,
+        clock=app.clock,
+    )
+
+
+def _terminal_size() -> tuple[int, int]:
+    try:
+        return os.get_terminal_size(sys.stdout.fileno())
+    except OSError:
+        return 0, 0
+
+
+def _say_ending(message: Message, *, says_usage: bool) -> None:
+    if message.status is MessageStatus.STOPPED:
+        sys.stderr.write("tina: Stopped; `tina continue` goes on from here.\n")
+    if says_usage and message.usage is not None:
+        counts = msgspec.to_builtins(message.usage)
+        told = ", ".join(
+            f"{count} {name.removesuffix('_tokens').replace('_', ' ')}"
+            for name, count in counts.items()
+        )
+        sys.stderr.write(f"tokens: {told}\n")

@@ -1,0 +1,3 @@
+"""Adapters that talk to models; one folder per protocol."""
+
+__all__: list[str] = []

@@ -1,0 +1,240 @@
+"""The provider `local`: weights on this machine, asked through llama.cpp.
+
+The engine speaks OpenAI's chat completions, so requests and answers are encoded and
+decoded as for any server of that kind.
+"""
+
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from tina.domain.chat import ChatRequest, Deadlines, ModelInfo
+from tina.domain.events import KeepAlive, StreamEvent
+from tina.domain.failures import (
+    Failure,
+    ModelNotFoundFailure,
+    ModelUnavailableFailure,
+    ProviderFailure,
+    TimeoutFailure,
+)
+from tina.domain.ports import Clock
+from tina.providers.local.engine import Engine
+from tina.providers.local.generation import Generation
+from tina.providers.local.gguf import NoGgufError, read_head
+from tina.providers.local.llama import Setup
+from tina.providers.local.weights import (
+    KNOWN_WEIGHTS,
+    KnownWeights,
+    Weights,
+    find_weights,
+    list_weights,
+)
+from tina.providers.openai.decode import ChatDecoder
+from tina.providers.openai.encode import ChatQuirks, encode_request
+
+CONTEXT_TOKENS = 8192
+_NAME = "local"
+_QUIRKS = ChatQuirks(max_tokens_field="max_tokens")
+
+
+class LocalProvider:
+    """Fulfils `Provider`. Nothing is loaded before the first question."""
+
+    def __init__(
+        self, *, models: Path, clock: Clock, context_tokens: int = CONTEXT_TOKENS
+    ) -> None:
+        """Make it.
+
+        Args:
+            models: the folder of the weights; it need not exist.
+            clock: for the total deadline.
+            context_tokens: the largest window for weights that Tina does not know; the
+                memory for it is taken when they are loaded.
+        """
+        self._models = models
+        self._clock = clock
+        self._context_tokens = context_tokens
+        self._engine = Engine()
+
+    @asynccontextmanager
+    async def stream(
+        self, request: ChatRequest
+    ) -> AsyncGenerator[AsyncGenerator[Sequence[StreamEvent], None]]:
+        """Open the answer: load the weights if need be, wait for earlier answers.
+
+        Leaving stops the model within one token, or one batch of the prompt.
+
+        Raises:
+            ModelNotFoundFailure: there are no such weights, and none are known.
+            ModelUnavailableFailure: the weights or the engine are missing or damaged.
+            ContextOverflowFailure: the conversation is longer than the window.
+            TimeoutFailure: a deadline of the request passed.
+            ClosedFailure: the provider was closed.
+        """
+        try:
+            setup = await anyio.to_thread.run_sync(self._find, request.model)
+            wait = _Wait(self._clock, request.deadlines)
+            with self._engine.answer(setup, _encode(request, setup.name)) as generation:
+                first = await wait.for_first_chunks(generation)
+                events = _events(generation, first, wait=wait, model=setup.name)
+                async with aclosing(events):
+                    yield events
+        except ProviderFailure as failure:
+            failure.provider = failure.provider or _NAME
+            raise
+
+    async def models(self) -> tuple[ModelInfo, ...]:
+        return await anyio.to_thread.run_sync(self._list)
+
+    async def close(self) -> None:
+        await self._engine.close()
+
+    def _find(self, model: str) -> Setup:
+        path = find_weights(model, models=self._models)
+        if path is None:
+            raise self._missing(model)
+        is_name = Path(model).name == model
+        name = model.removesuffix(".gguf") if is_name else path.stem
+        tokens = self._context_of(name, path)
+        return Setup(name=name, path=path, context_tokens=tokens)
+
+    def _context_of(self, name: str, path: Path) -> int:
+        known = KNOWN_WEIGHTS.get(name)
+        most = known.context_tokens if known else self._context_tokens
+        return min(most, read_window(path) or most)
+
+    def _missing(self, model: str) -> Failure:
+        if model in KNOWN_WEIGHTS:
+            return ModelUnavailableFailure(
+                f"The weights of {model} are not on this machine. "
+                f"Fetch them with: tina models pull {model}"
+            )
+        here = ", ".join(weights.name for weights in list_weights(models=self._models))
+        return ModelNotFoundFailure(
+            f"There are no weights {model!r} in {str(self._models)!r}. "
+            f"Here: {here or 'none'}. To fetch: {', '.join(KNOWN_WEIGHTS)}."
+        )
+
+    def _list(self) -> tuple[ModelInfo, ...]:
+        here = list_weights(models=self._models)
+        missing = sorted(KNOWN_WEIGHTS.keys() - {weights.name for weights in here})
+        return (
+            *(self._describe(weights) for weights in here),
+            *(_describe_missing(KNOWN_WEIGHTS[name]) for name in missing),
+        )
+
+    def _describe(self, weights: Weights) -> ModelInfo:
+        info = ModelInfo(provider=_NAME, model=weights.name)
+        try:
+            tokens = self._context_of(weights.name, weights.path)
+        except ModelUnavailableFailure:
+            return msgspec.structs.replace(info, note="here, but damaged")
+        note = f"here, {weights.size_bytes / 1e6:.0f} MB"
+        return msgspec.structs.replace(info, context_tokens=tokens, note=note)
+
+
+class _Wait:
+    """The deadlines of one answer; begins with its making."""
+
+    def __init__(self, clock: Clock, deadlines: Deadlines) -> None:
+        self._clock = clock
+        self._deadlines = deadlines
+        self._end = clock.monotonic() + deadlines.total_timeout_s
+
+    async def for_first_chunks(self, generation: Generation) -> list[str]:
+        """Without the idle deadline: a queue and a slow disk are no silence."""
+        return await self._within(self._left_s(), generation)
+
+    async def for_chunks(self, generation: Generation) -> list[str]:
+        limit_s = min(self._left_s(), self._deadlines.idle_timeout_s)
+        return await self._within(limit_s, generation)
+
+    def _left_s(self) -> float:
+        return self._end - self._clock.monotonic()
+
+    async def _within(self, limit_s: float, generation: Generation) -> list[str]:
+        if limit_s > 0:
+            with anyio.move_on_after(limit_s):
+                return await generation.take()
+        raise TimeoutFailure(
+            "The local model took too long. Try a smaller one, or allow more time."
+        )
+
+
+async def _events(
+    generation: Generation, chunks: list[str], *, wait: _Wait, model: str
+) -> AsyncGenerator[Sequence[StreamEvent], None]:
+    decoder = ChatDecoder(provider=_NAME, model=model)
+    try:
+        while chunks:
+            events, failure = _decode(decoder, chunks)
+            if events or failure is None:
+                yield events or [KeepAlive()]
+            if failure is not None:
+                raise failure
+            chunks = await wait.for_chunks(generation)
+        yield decoder.finish()
+    except Failure:
+        # Every block that began has its end; the failure itself is raised.
+        ends = decoder.abandon()
+        if ends:
+            yield ends
+        raise
+
+
+def read_window(path: Path) -> int | None:
+    """The window of the weights in a file, in tokens; None if it does not say.
+
+    Raises:
+        ModelUnavailableFailure: it cannot be read, or is no GGUF file.
+    """
+    try:
+        with path.open("rb") as file:
+            return read_head(file).context_tokens
+    except OSError as error:
+        raise ModelUnavailableFailure(
+            f"The weights {str(path)!r} cannot be read: {error.strerror}."
+        ) from error
+    except NoGgufError as error:
+        raise ModelUnavailableFailure(
+            f"{str(path)!r} is no whole GGUF file: {error}. "
+            "Delete it and fetch the weights again."
+        ) from error
+
+
+def _encode(request: ChatRequest, name: str) -> str:
+    body = msgspec.json.decode(
+        encode_request(request, quirks=_QUIRKS), type=dict[str, object]
+    )
+    # With it the engine calls back, and can be stopped, at each batch of the prompt.
+    body["return_progress"] = True
+    known = KNOWN_WEIGHTS.get(name)
+    if known and request.options.temperature is None:
+        body |= known.sampling
+    return msgspec.json.encode(body).decode()
+
+
+def _decode(
+    decoder: ChatDecoder, chunks: Iterable[str]
+) -> tuple[list[StreamEvent], ProviderFailure | None]:
+    """What the chunks say, and the failure that ended them, if one did."""
+    events: list[StreamEvent] = []
+    try:
+        for chunk in chunks:
+            events += decoder.feed(chunk)
+    except ProviderFailure as failure:
+        return events, failure
+    return events, None
+
+
+def _describe_missing(known: KnownWeights) -> ModelInfo:
+    return ModelInfo(
+        provider=_NAME,
+        model=known.name,
+        context_tokens=known.context_tokens,
+        note=f"not here; fetch it with: tina models pull {known.name}",
+    )

@@ -1,0 +1,114 @@
+"""Where Tina keeps what is hers.
+
+Source: XDG Base Directory Specification (folders are made with mode 0700), and what
+stands for it on macOS and Windows.
+"""
+
+import errno
+from pathlib import Path
+
+import msgspec
+
+from tina.domain.failures import DiskFullFailure, StorageFailure, UnwritableFailure
+
+_NAME = "tina"
+_REASONS = {
+    errno.EROFS: "the disk is read-only",
+    errno.EACCES: "you may not write there",
+    errno.EPERM: "you may not write there",
+    errno.EEXIST: "a file with this name is in the way",
+    errno.ENOTDIR: "a part of this path is a file, not a folder",
+    errno.ENAMETOOLONG: "the path is too long",
+    errno.ELOOP: "its symbolic links go round in a circle",
+}
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class Paths(msgspec.Struct, frozen=True, kw_only=True):
+    """The folders, of which none need exist."""
+
+    config: Path
+    data: Path
+    state: Path
+
+    @property
+    def config_file(self) -> Path:
+        return self.config / "config.toml"
+
+    @property
+    def database(self) -> Path:
+        return self.data / "tina.db"
+
+    @property
+    def models(self) -> Path:
+        """Weights: one `<name>.gguf` for each model."""
+        return self.data / "models"
+
+    @property
+    def leases(self) -> Path:
+        return self.data / "leases"
+
+    @property
+    def chat_history(self) -> Path:
+        """The lines a person typed into `tina chat`."""
+        return self.state / "chat_history"
+
+
+def find_paths(home: Path | None) -> Paths:
+    """Name the folders; nothing is made.
+
+    Args:
+        home: holds everything; None means the usual folders of the system.
+    """
+    if home is not None:
+        return Paths(config=home, data=home, state=home)
+    # Imported here: whoever names a home does not pay for it.
+    import platformdirs
+
+    folders = platformdirs.PlatformDirs(_NAME, appauthor=False)
+    return Paths(
+        config=folders.user_config_path,
+        data=folders.user_data_path,
+        state=folders.user_state_path,
+    )
+
+
+def ensure_folder(path: Path) -> None:
+    """Make a folder, and what is missing above it, for its owner alone.
+
+    A folder that exists keeps its mode.
+
+    Raises:
+        UnwritableFailure: it cannot be made: no permission, a read-only disk,
+            or a file in the way.
+        DiskFullFailure: there is no room for it.
+    """
+    try:
+        _make(path)
+    except OSError as error:
+        raise failure_for(error, path) from error
+
+
+def _make(path: Path) -> None:
+    """Like `mkdir -p`, which makes the folders above with the usual mode instead."""
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+    except FileNotFoundError:
+        if path.parent == path:
+            raise
+        _make(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
+def failure_for(error: OSError, path: Path) -> StorageFailure:
+    """The failure that an error of the operating system means, for a person."""
+    if error.errno in _FULL:
+        return DiskFullFailure(
+            f"There is no room left on the disk for the folder {str(path)!r}. "
+            "Make some, or choose another folder with TINA_HOME."
+        )
+    reason = _REASONS.get(error.errno or 0) or error.strerror or "it did not work"
+    return UnwritableFailure(
+        f"Tina cannot use the folder {str(path)!r}: {reason}. "
+        "Choose another folder with TINA_HOME."
+    )

@@ -57,6 +57,31 @@ REQUIREMENTS = (
         "CONTRIBUTING.md, Tests",
     ),
     Requirement(
+        "cli:ctrl-c:keeps-text",
+        "Ctrl-C stops the answer, keeps what was said and exits with 130.",
+        "docs/design/answer-as-data.md",
+    ),
+    Requirement(
+        "cli:pipe-closed:keeps-text",
+        "A closed pipe stops the answer, keeps what was said and exits with 141.",
+        "docs/design/answer-as-data.md",
+    ),
+    Requirement(
+        "cli:sigterm:keeps-text",
+        "SIGTERM leaves the answer interrupted with its text and exits with 143.",
+        "docs/design/answer-as-data.md",
+    ),
+    Requirement(
+        "death:kill:bounded-loss",
+        "kill -9 breaks nothing and costs at most 50 ms (p95) of what was delivered.",
+        "docs/design/answer-as-data.md",
+    ),
+    Requirement(
+        "death:kill:continues",
+        "A killed answer can be continued.",
+        "docs/design/answer-as-data.md",
+    ),
+    Requirement(
         "turn:failure:keeps-text",
         "A failed answer keeps what was said, and its failure.",
         "docs/design/answer-as-data.md",

@@ -102,9 +102,8 @@ class MarkdownBlocks:
             self._after_blank = True
             return False
         after_blank, self._after_blank = self._after_blank, False
-        if self._has_ended or self._whole_chars < _PARSE_ALWAYS_CHARS:
-            return True
-        if _OPENS_A_BLOCK.match(line):
+        is_short = self._whole_chars < _PARSE_ALWAYS_CHARS
+        if is_short or self._has_ended or _OPENS_A_BLOCK.match(line):
             return True
         # A definition ("[") makes no block, so it must not earn a parse each time.
         if after_blank and not line[0].isspace() and line[0] != "[":

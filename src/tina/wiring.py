@@ -3,6 +3,7 @@
 Also the one real clock, id factory, source of chance and reader of the environment.
 """
 
+import asyncio
 import logging
 import os
 import secrets
@@ -16,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import TypedDict, Unpack
 
 import anyio
+from anyio.abc import TaskGroup
 
 from tina import __version__
 from tina.assistant import (
@@ -168,7 +170,8 @@ class App:
             InvalidInputFailure: it is no model's name.
             ModelNotFoundFailure: there is no such provider.
         """
-        self._providers.get(parse_model_ref(model or self.default_model).provider)
+        named = self.default_model if model is None else model
+        self._providers.get(parse_model_ref(named).provider)
 
     def chat_history_file(self) -> Path:
         """Where `tina chat` keeps the lines a person typed; its folder exists.
@@ -212,28 +215,49 @@ async def open_app(
         ports, database = await _open_ports(stack, paths, replacements, providers)
         await recover(turns=ports.turns, messages=ports.messages, leases=ports.leases)
         journal = Journal(ports.turns, clock=ports.clock)
-        group = anyio.create_task_group()
-        await group.__aenter__()
-        try:
-            group.start_soon(journal.run)
-            default_model = environment.get("TINA_MODEL", "").strip() or DEFAULT_MODEL
-            yield App(
-                conversations=Conversations(ports.conversations, ports.messages),
-                paths=paths,
-                default_model=default_model,
-                environment=environment,
-                clock=ports.clock,
-                _assistant=Assistant(
-                    ports, journal=journal, group=group, default_model=default_model
-                ),
-                _providers=providers,
-                _database=database,
-            )
-        finally:
-            # Left by hand, without the body's exception: a task group would wrap it
-            # in an ExceptionGroup. Turns settle themselves, shielded and bounded.
+        group = await stack.enter_async_context(_own_task_group())
+        group.start_soon(journal.run)
+        default_model = environment.get("TINA_MODEL", "").strip() or DEFAULT_MODEL
+        yield App(
+            conversations=Conversations(ports.conversations, ports.messages),
+            paths=paths,
+            default_model=default_model,
+            environment=environment,
+            clock=ports.clock,
+            _assistant=Assistant(
+                ports, journal=journal, group=group, default_model=default_model
+            ),
+            _providers=providers,
+            _database=database,
+        )
+
+
+@asynccontextmanager
+async def _own_task_group() -> AsyncGenerator[TaskGroup]:
+    """A task group in a task of its own; leaving cancels it and waits for its tasks.
+
+    What is cancelled around the caller must not reach the turns: whoever asked may be
+    cancelled because a person wants to *stop* an answer, not to abandon it. And a group
+    around the caller would wrap the caller's exceptions in an `ExceptionGroup`.
+    This needs the event loop itself: anyio has no task without a parent.
+    """
+    opened: asyncio.Future[TaskGroup] = asyncio.get_running_loop().create_future()
+    leaving = anyio.Event()
+
+    async def hold() -> None:
+        async with anyio.create_task_group() as group:
+            opened.set_result(group)
+            await leaving.wait()
             group.cancel_scope.cancel()
-            await group.__aexit__(None, None, None)
+
+    holder = asyncio.create_task(hold(), name="tina-turns")
+    try:
+        yield await opened
+    finally:
+        leaving.set()
+        # Bounded: each turn settles within its own limit.
+        with anyio.CancelScope(shield=True):
+            await holder
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """A turn settles however it ends, and keeps what was said."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -42,7 +42,7 @@ from tina.testing.memory import (
     MemoryMessages,
     MemoryTurns,
 )
-from tina.testing.provider import HANG, ScriptedProvider, Step
+from tina.testing.provider import CUT, HANG, ScriptedProvider, Step
 
 pytestmark = pytest.mark.anyio
 
@@ -73,7 +73,7 @@ class FullDisk(MemoryTurns):
 @asynccontextmanager
 async def house(
     *steps: Step, turns: type[MemoryTurns] = MemoryTurns
-) -> AsyncIterator[House]:
+) -> AsyncGenerator[House]:
     clock, ids = FakeClock(), FakeIds()
     conversations = MemoryConversations(clock=clock, ids=ids)
     messages = MemoryMessages(conversations)
@@ -218,12 +218,7 @@ async def test_a_failed_answer_keeps_what_was_said_and_why_it_failed() -> None:
 
 
 async def test_a_stream_without_an_end_is_truncated() -> None:
-    class Endless(ScriptedProvider):
-        async def _play(self, request: object) -> AsyncIterator[list[StreamEvent]]:
-            yield [TextDelta("text", "Once")]
-
-    async with house() as here:
-        here.provider.__class__ = Endless
+    async with house("Once", CUT) as here:
         answer = await (await here.send()).result()
 
         assert answer.status is MessageStatus.FAILED

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
@@ -26,6 +27,7 @@ from tina.domain.ports import (
     IdFactory,
     Leases,
     MessageRepository,
+    Provider,
     Providers,
     TurnRepository,
 )
@@ -132,16 +134,13 @@ class Assistant:
             asked = self._prompt(conversation.id, parent_id, prompt)
             branch, parent_id = (*branch, asked), asked.id
         answer = self._answer(conversation.id, parent_id, model)
-        await self._ports.turns.begin(
-            NewTurn(
-                id=TurnId(self._ports.ids.new()),
-                conversation_id=conversation.id,
-                prompt=asked,
-                answer=answer,
-                lease_id=await self._ports.leases.hold(),
-            )
+        new = NewTurn(
+            id=TurnId(self._ports.ids.new()),
+            conversation_id=conversation.id,
+            prompt=asked,
+            answer=answer,
+            lease_id=await self._ports.leases.hold(),
         )
-        turn = Turn(answer, turns=self._ports.turns, journal=self._journal)
         request = ChatRequest(
             model=model.model,
             messages=history_for(branch),
@@ -149,7 +148,17 @@ class Assistant:
             options=turn_options.options,
             deadlines=turn_options.deadlines,
         )
-        await self._group.start(turn.run, provider, request)
+        return await self._start(new, provider, request)
+
+    async def _start(
+        self, new: NewTurn, provider: Provider, request: ChatRequest
+    ) -> Turn:
+        turn = Turn(new.answer, turns=self._ports.turns, journal=self._journal)
+        # Shielded: a stored turn without a task would be nobody's. It is bounded by
+        # the database's own limit.
+        with anyio.CancelScope(shield=True):
+            await self._ports.turns.begin(new)
+            await self._group.start(turn.run, provider, request)
         return turn
 
     async def _conversation(self, conversation_id: ConversationId) -> Conversation:

@@ -34,7 +34,7 @@ async def ask(words: str, placing: Placing, asking: Asking, showing: Showing) ->
             reads_stdin=placing.stdin,
         )
         app.check_model(asking.model)
-        conversation = await place(app, placing, asking, title=prompt)
+        conversation = await place(app, placing, asking, title=words or prompt)
         return await send(app, conversation, prompt, asking)
 
     return await _answer(start, asking, showing, keeps=placing.log)

@@ -75,7 +75,9 @@ def _replace_missing_streams() -> None:
     """A closed stdout or stderr (`>&-`) is None in Python; write to nowhere then."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+            # Open until the process ends, as the real one would be.
+            nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+            setattr(sys, name, nowhere)
 
 
 def _silence_stdout() -> None:

@@ -56,7 +56,7 @@ class AnswerWriter(Protocol):
     def close(self) -> None:
         """Show all of it, for good, and end the line; also after a stop or a failure.
 
-        Further calls do nothing.
+        A second call does nothing.
         """
         ...
 
@@ -149,13 +149,14 @@ class MarkdownWriter:
         self._feed(ReasoningSection, piece)
 
     def tick(self) -> None:
-        if self._is_changed and self._clock.monotonic() >= self._next_frame:
-            self._draw()
+        is_due = self._clock.monotonic() >= self._next_frame
+        if self._section is not None and self._is_changed and is_due:
+            self._draw(self._section)
 
     def close(self) -> None:
         if self._section is not None:
             self._section.close()
-            self._draw()
+            self._draw(self._section)
             self._section = None
 
     def _feed(
@@ -169,16 +170,14 @@ class MarkdownWriter:
         self._is_changed = True
         self.tick()
 
-    def _draw(self) -> None:
-        if self._section is None:
-            return
+    def _draw(self, section: "AnswerSection | ReasoningSection") -> None:
         started = self._clock.monotonic()
         columns, lines = self._size()
         if columns < 1 or lines < 1:  # a terminal that does not know its size
             columns, lines = 80, 24
         # The cursor needs a row below; one more keeps the end of the last in sight.
         window = lines - 2 if lines > 2 else lines - 1
-        done, live = self._section.frame(columns=columns, window=window)
+        done, live = section.frame(columns=columns, window=window)
         self._painter.paint(done, live, columns=columns, lines=lines)
         self._is_changed = False
         ended = self._clock.monotonic()

@@ -5,6 +5,9 @@ Invariants:
 *   The cursor rests at the first column of the row below the live rows.
 *   Live rows are repainted, done rows are written once. There are never more live
     rows than the caller asks for, which must be fewer than the screen has.
+*   A terminal that becomes narrower wraps the rows it shows; they are counted as it
+    wraps them. One that becomes lower pushes live rows into its history, where no
+    program reaches them: they stay there as they were, and are painted again.
 *   Nothing is cleared with ED: tmux copies a cleared screen into its history. Each
     row is erased (EL) *before* it is written, because erasing after a row that fills
     the last column takes its last character (the cursor still stands on it).
@@ -47,8 +50,6 @@ class Painter:
         """
         rows = [*done, *live]
         kept = self._count_equal(rows) if columns == self._columns else 0
-        # A terminal that became narrower has wrapped the rows it shows. What it
-        # pushed off the top of the screen cannot be reached any more.
         above = min(_height(self._live[kept:], columns), max(1, lines) - 1)
         frame = [f"{_ERASE_ROW}{row.text}\r\n" for row in rows[kept:]]
         excess = above - _height(rows[kept:], columns)

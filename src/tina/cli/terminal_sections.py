@@ -87,34 +87,33 @@ class ReasoningSection:
 
     def __init__(self, renderer: MarkdownRenderer, *, is_first: bool) -> None:
         self._renderer = renderer
-        self._text: list[str] = []
-        self._is_first = is_first
+        self._text: list[str] = []  # what is not printed
+        self._gap = [] if is_first else [BLANK]  # above the first row
         self._is_closed = False
 
     def feed(self, piece: str) -> None:
-        self._text.append(piece)
+        # Empty lines before the first word are not printed, nor after the last.
+        piece = piece if self._text else piece.lstrip()
+        if piece:
+            self._text.append(piece)
 
     def close(self) -> None:
         self._is_closed = True
 
     def frame(self, *, columns: int, window: int) -> Frame:
-        """As `AnswerSection.frame`."""
+        """As `AnswerSection.frame`; whole lines are done."""
         text = "".join(self._text)
-        # Empty lines wait: those at the end are not printed.
         spoken = text.rstrip()
         cut = len(spoken) if self._is_closed else spoken.rfind("\n")
-        done = self._rows(spoken[:cut], columns) if cut > 0 else []
-        live = self._rows(spoken[cut + 1 :], columns)
-        self._text = [text[cut + 1 :]]
-        if done and not self._is_first:
-            done.insert(0, BLANK)
-        elif live and not self._is_first:
-            live.insert(0, BLANK)
-        self._is_first = self._is_first or bool(done)
+        done: list[Row] = []
+        if spoken and cut >= 0:
+            done = [*self._gap, *self._rows(spoken[:cut], columns)]
+            self._gap = []
+        last_line = spoken[cut + 1 :]
+        live = [*self._gap, *self._rows(last_line, columns)] if last_line else []
+        if text:
+            self._text = [text[cut + 1 :]]
         return Frame(done, live[max(0, len(live) - window) :])
 
     def _rows(self, text: str, columns: int) -> list[Row]:
-        text = text.strip("\n")
-        if not text.strip():
-            return []
         return self._renderer.plain(text, columns=columns, style="dim")

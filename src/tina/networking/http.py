@@ -67,7 +67,7 @@ class _Passage:
     def __init__(self, headers_timeout_s: float) -> None:
         self.is_reused = False
         self.headers_timeout_s = headers_timeout_s
-        self.scope: asyncio.Timeout | None = None
+        self.scope = asyncio.timeout(None)
 
 
 class HttpResponse:
@@ -263,7 +263,7 @@ class HttpClient:
 
         connect_s = deadlines.connect_timeout_s
         try:
-            async with asyncio.timeout(None) as passage.scope:
+            async with passage.scope:
                 return await session.request(
                     request.method,
                     URL(request.url, encoded=True),
@@ -324,9 +324,8 @@ async def _start_waiting_for_headers(
     _: object, context: SimpleNamespace, __: object
 ) -> None:
     passage: _Passage = context.trace_request_ctx
-    if passage.scope is not None:
-        now = asyncio.get_running_loop().time()
-        passage.scope.reschedule(now + passage.headers_timeout_s)
+    now = asyncio.get_running_loop().time()
+    passage.scope.reschedule(now + passage.headers_timeout_s)
 
 
 def _tell_reader_of_loss(response: "aiohttp.ClientResponse") -> None:

@@ -47,6 +47,7 @@ class SseDecoder:
         # costs linear time and no more memory than its bytes.
         self._line = bytearray()
         self._data: bytes | bytearray | None = None
+        self._held_bytes = 0
         self._event = ""
         self._id = ""
         self._retry: int | None = None
@@ -78,25 +79,33 @@ class SseDecoder:
             TooLargeFailure: an event is over the limit. If this chunk completed
                 events before it, they are returned and the next call raises.
         """
-        self._check()
-        *lines, rest = self._normalized(chunk).split(b"\n")
-        if lines and self._line:
-            lines[0] = bytes(self._line + lines[0])
-            self._line.clear()
+        if self._is_too_large:
+            self._check()
+        *lines, rest = self._lines(chunk)
         events: list[ServerSentEvent] = []
         for line in lines:
-            if len(line) + self._held_bytes() > self._max_event_bytes:
+            if len(line) + self._held_bytes > self._max_event_bytes:
                 return self._overflow(events)
-            if line.startswith(b"data: "):
-                self._add_data(line[6:])
-            elif line:
-                self._read_line(line)
-            else:
+            if not line:
                 self._dispatch(events)
+            elif line.startswith(b"data: "):
+                self._add_data(line[6:])
+            else:
+                self._read_line(line)
         self._line += rest
-        if len(self._line) + self._held_bytes() > self._max_event_bytes:
+        if len(self._line) + self._held_bytes > self._max_event_bytes:
             return self._overflow(events)
         return events
+
+    def _lines(self, chunk: bytes) -> list[bytes]:
+        """The lines that the chunk completes, and then the beginning of the next."""
+        if self._head is not None or self._after_cr or b"\r" in chunk:
+            chunk = self._normalized(chunk)
+        lines = chunk.split(b"\n")
+        if self._line and len(lines) > 1:
+            lines[0] = bytes(self._line + lines[0])
+            self._line.clear()
+        return lines
 
     def _normalized(self, chunk: bytes) -> bytes:
         """The chunk with LF for every line end, and without the byte order mark."""
@@ -119,10 +128,8 @@ class SseDecoder:
         self._head = None
         return head.removeprefix(_BOM)
 
-    def _held_bytes(self) -> int:
-        return 0 if self._data is None else len(self._data) + 1
-
     def _add_data(self, value: bytes) -> None:
+        self._held_bytes += len(value) + 1
         if self._data is None:
             self._data = value
             return
@@ -152,6 +159,7 @@ class SseDecoder:
             event = self._event or "message"
             events.append(ServerSentEvent(data, event, self._id, self._retry))
             self._data = None
+            self._held_bytes = 0
         self._event = ""
         self._retry = None
 

@@ -94,7 +94,7 @@ def _make(path: Path) -> None:
     try:
         path.mkdir(mode=0o700, exist_ok=True)
     except FileNotFoundError:
-        if path.parent == path:
+        if path.parent == path:  # a drive that is not there
             raise
         _make(path.parent)
         path.mkdir(mode=0o700, exist_ok=True)

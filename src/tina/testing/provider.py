@@ -21,6 +21,10 @@ from tina.domain.failures import Failure
 from tina.domain.ports import Clock
 
 
+class Cut:
+    """A step that ends the stream before the model has finished."""
+
+
 class Hang:
     """A step that never ends by itself."""
 
@@ -32,16 +36,17 @@ class Pause:
         self.seconds = seconds
 
 
+CUT = Cut()
 HANG = Hang()
 
-Step = str | Failure | Hang | Pause | Exception
+Step = str | Failure | Cut | Hang | Pause | Exception
 
 
 class ScriptedProvider:
     """Fulfils `Provider`: streams its steps, then finishes with `StopReason.STOP`.
 
     A text is one delta in a batch of its own, a failure is raised, `HANG` waits for
-    ever, `Pause` waits on the clock.
+    ever, `CUT` ends the stream without a finish, `Pause` waits on the clock.
 
     Attributes:
         requests: what was asked, oldest first.
@@ -83,6 +88,8 @@ class ScriptedProvider:
                 case str():
                     said += 1
                     yield [TextDelta("text", step)]
+                case Cut():
+                    return
                 case Hang():
                     await anyio.sleep_forever()
                 case Pause():

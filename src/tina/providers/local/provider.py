@@ -45,7 +45,12 @@ class LocalProvider:
     """Fulfils `Provider`. Nothing is loaded before the first question."""
 
     def __init__(
-        self, *, models: Path, clock: Clock, context_tokens: int = CONTEXT_TOKENS
+        self,
+        *,
+        models: Path,
+        clock: Clock,
+        context_tokens: int = CONTEXT_TOKENS,
+        engine: Engine | None = None,
     ) -> None:
         """Make it.
 
@@ -54,11 +59,12 @@ class LocalProvider:
             clock: for the total deadline.
             context_tokens: the largest window for weights that Tina does not know; the
                 memory for it is taken when they are loaded.
+            engine: to answer with; closed with this. None means one of its own.
         """
         self._models = models
         self._clock = clock
         self._context_tokens = context_tokens
-        self._engine = Engine()
+        self._engine = engine or Engine()
 
     @asynccontextmanager
     async def stream(
@@ -78,7 +84,7 @@ class LocalProvider:
         try:
             setup = await anyio.to_thread.run_sync(self._find, request.model)
             wait = _Wait(self._clock, request.deadlines)
-            with self._engine.answer(setup, _encode(request, setup.name)) as generation:
+            with self._engine.answer(setup, encode(request, setup.name)) as generation:
                 first = await wait.for_first_chunks(generation)
                 events = _events(generation, first, wait=wait, model=setup.name)
                 async with aclosing(events):
@@ -206,7 +212,13 @@ def read_window(path: Path) -> int | None:
         ) from error
 
 
-def _encode(request: ChatRequest, name: str) -> str:
+def encode(request: ChatRequest, name: str) -> str:
+    """The body for the engine: JSON of a streaming chat completion.
+
+    Args:
+        request: any.
+        name: of the weights, which may have a sampling of their own.
+    """
     body = msgspec.json.decode(
         encode_request(request, quirks=_QUIRKS), type=dict[str, object]
     )

@@ -84,7 +84,7 @@ def _split(url: str) -> SplitResult:
     """
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 - reading it checks it
+        _ = parts.port  # reading it checks it
     except ValueError as error:
         raise RefusedOriginFailure(
             "The address cannot be read. Check the host, the brackets and the port."

@@ -26,7 +26,7 @@ def migrate(connection: apsw.Connection, path: Path) -> None:
     try:
         # Looked at again: another process may have migrated while this one waited.
         for number in range(_version(connection, path), LATEST_VERSION):
-            step = Path(__file__).with_name(_STEPS[number])
+            step = Path(__file__).parent / _STEPS[number]
             connection.execute(step.read_text(encoding="utf-8"))
         connection.pragma("application_id", APPLICATION_ID)
         connection.pragma("user_version", LATEST_VERSION)

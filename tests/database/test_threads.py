@@ -1,0 +1,191 @@
+"""Readers, checkpointer and writer at their edges."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import apsw
+import pytest
+
+from tina.database import readers as readers_module
+from tina.database.checkpointer import WAL_PAGES, Checkpointer
+from tina.database.engine import Engine
+from tina.database.readers import Readers
+from tina.domain.failures import BusyFailure
+
+pytestmark = pytest.mark.anyio
+
+
+class Gate:
+    """Keeps a thread busy until it is opened."""
+
+    def __init__(self) -> None:
+        self.is_reached, self._may_go_on = threading.Event(), threading.Event()
+
+    def __call__(self, _: apsw.Connection) -> None:
+        self.is_reached.set()
+        self._may_go_on.wait(5)
+
+    def open(self) -> None:
+        self._may_go_on.set()
+
+    async def wait_until_reached(self) -> None:
+        await anyio.to_thread.run_sync(self.is_reached.wait, 5)
+
+
+def memory() -> apsw.Connection:
+    return apsw.Connection(":memory:")
+
+
+async def test_too_many_reads_are_a_busy_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(readers_module, "MAX_WAITING_READS", 1)
+    readers = Readers(Path("x"), open_connection=memory, threads=1)
+    gate = Gate()
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(readers.read, gate)
+            await gate.wait_until_reached()
+            group.start_soon(readers.read, gate)
+            await anyio.wait_all_tasks_blocked()
+            with pytest.raises(BusyFailure, match="wait for the database"):
+                await readers.read(gate)
+            gate.open()
+        await anyio.to_thread.run_sync(readers.stop)
+
+
+async def test_a_cancelled_read_that_waits_is_not_done() -> None:
+    readers = Readers(Path("x"), open_connection=memory, threads=1)
+    gate, done = Gate(), threading.Event()
+
+    async def read_late() -> None:
+        await readers.read(lambda _: done.set())
+        pytest.fail("it went on after it was cancelled")
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as outer:
+            outer.start_soon(readers.read, gate)
+            await gate.wait_until_reached()
+            async with anyio.create_task_group() as inner:
+                inner.start_soon(read_late)
+                await anyio.wait_all_tasks_blocked()
+                inner.cancel_scope.cancel()
+            gate.open()
+        await anyio.to_thread.run_sync(readers.stop)
+
+    assert not done.is_set()
+
+
+async def test_a_read_that_is_cancelled_while_it_runs_harms_nobody() -> None:
+    readers = Readers(Path("x"), open_connection=memory, threads=1)
+    gate = Gate()
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(readers.read, gate)
+            await gate.wait_until_reached()
+            group.cancel_scope.cancel()
+        gate.open()
+        answer = await readers.read(lambda c: c.execute("SELECT 7").get)
+        await anyio.to_thread.run_sync(readers.stop)
+
+    assert answer == 7
+
+
+async def test_a_write_that_is_cancelled_while_it_runs_is_done_whole(
+    tmp_path: Path,
+) -> None:
+    engine = Engine(tmp_path / "tina.db", monotonic=lambda: 0.0)
+    await engine.open()
+    gate = Gate()
+
+    def write(connection: apsw.Connection) -> None:
+        connection.execute("INSERT INTO journal (message_id, events) VALUES (x'', '')")
+        gate(connection)
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(engine.write, write)
+            await gate.wait_until_reached()
+            group.cancel_scope.cancel()
+        gate.open()
+        await engine.write(lambda _: None)
+        count = await engine.read(
+            lambda c: c.execute("SELECT count(*) FROM journal").get
+        )
+        await engine.close()
+
+    assert count == 1
+
+
+async def test_a_transaction_that_the_disk_ended_fails_its_whole_group(
+    tmp_path: Path,
+) -> None:
+    """SQLite rolls back by itself when the disk is full; a job does so here."""
+    engine = Engine(tmp_path / "tina.db", monotonic=lambda: 0.0)
+    await engine.open()
+
+    def end_transaction(connection: apsw.Connection) -> None:
+        connection.execute("ROLLBACK")
+        raise OSError("the disk is gone")
+
+    with anyio.fail_after(5):
+        with pytest.raises(OSError, match="the disk is gone"):
+            await engine.write(end_transaction)
+        await engine.write(lambda _: None)
+        await engine.close()
+
+
+def test_an_answer_for_a_closed_loop_is_dropped(tmp_path: Path) -> None:
+    engine = Engine(tmp_path / "tina.db", monotonic=lambda: 0.0)
+    write_gate, read_gate = Gate(), Gate()
+
+    async def leave_in_the_middle() -> None:
+        await engine.open()
+        loop = asyncio.get_running_loop()
+        tasks = [
+            loop.create_task(engine.write(write_gate)),
+            loop.create_task(engine.read(read_gate)),
+        ]
+        await write_gate.wait_until_reached()
+        await read_gate.wait_until_reached()
+        for task in tasks:
+            task.cancel()
+
+    asyncio.run(leave_in_the_middle())
+    write_gate.open()
+    read_gate.open()
+
+    asyncio.run(engine.close())
+
+    names = {thread.name for thread in threading.enumerate()}
+    assert not names & {"tina-writer", "tina-reader"}
+
+
+async def test_a_checkpoint_that_fails_is_tried_again(tmp_path: Path) -> None:
+    """Locks of another process make a checkpoint fail; the log keeps everything."""
+    calls: list[str] = []
+    connected = threading.Event()
+
+    def open_connection() -> apsw.Connection:
+        connection = memory()
+        connection.execute("BEGIN EXCLUSIVE; CREATE TABLE t (x)")
+        calls.append("opened")
+        connected.set()
+        return connection
+
+    checkpointer = Checkpointer(open_connection=open_connection)
+    checkpointer.ring(WAL_PAGES - 1)
+    assert calls == []
+
+    checkpointer.ring(WAL_PAGES)
+    await anyio.to_thread.run_sync(connected.wait, 5)
+    checkpointer.ring(WAL_PAGES)
+    await anyio.to_thread.run_sync(checkpointer.stop)
+    checkpointer.ring(WAL_PAGES)
+
+    assert calls == ["opened"]

@@ -1,0 +1,664 @@
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tina.domain.chat import StopReason, Usage
+from tina.domain.events import (
+    BlockEnd,
+    BlockKind,
+    BlockStart,
+    Finish,
+    Start,
+    StreamEvent,
+    TextDelta,
+    ToolArgumentsDelta,
+    UsageUpdate,
+)
+from tina.domain.failures import (
+    BillingFailure,
+    Failure,
+    OverloadFailure,
+    ProtocolFailure,
+    ProviderFailure,
+    ServerFailure,
+    TruncatedFailure,
+)
+from tina.domain.ids import ToolCallId
+from tina.networking.sse import SseDecoder
+from tina.providers.openai.decode import ChatDecoder
+
+RECORDINGS = Path(__file__).parents[2] / "recordings"
+
+
+def decode(*payloads: bytes | str) -> list[StreamEvent]:
+    decoder = ChatDecoder()
+    events = [event for payload in payloads for event in decoder.feed(payload)]
+    return events + decoder.finish()
+
+
+def decode_recording(name: str) -> list[StreamEvent]:
+    path = RECORDINGS / name
+    if path.suffix == ".json":
+        return decode(path.read_bytes(), "[DONE]")
+    return decode(*(event.data for event in SseDecoder().feed(path.read_bytes())))
+
+
+def text_of(events: list[StreamEvent], key: str = "text") -> str:
+    deltas = (event for event in events if isinstance(event, TextDelta))
+    return "".join(delta.text for delta in deltas if delta.key == key)
+
+
+def arguments_of(events: list[StreamEvent], key: str = "tool:0") -> str:
+    deltas = (event for event in events if isinstance(event, ToolArgumentsDelta))
+    return "".join(delta.fragment for delta in deltas if delta.key == key)
+
+
+def finish_of(events: list[StreamEvent]) -> Finish:
+    finish = events[-1]
+    assert isinstance(finish, Finish)
+    return finish
+
+
+def chunk(delta: object = None, finish_reason: object = None, **rest: object) -> bytes:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    return msgspec.json.encode({"id": "c1", "model": "m", "choices": [choice], **rest})
+
+
+END = chunk(finish_reason="stop")
+
+
+def tools(*calls: object) -> bytes:
+    return chunk({"tool_calls": calls})
+
+
+def called(
+    index: object = None,
+    name: str | None = None,
+    arguments: object = None,
+    **rest: object,
+) -> dict[str, object]:
+    function = {"name": name, "arguments": arguments}
+    given = {"index": index, "function": function, **rest}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+CAPTURES = {
+    "chat_content_parts_stream.sse": ("Hi, I'm", StopReason.LENGTH),
+    "chat_context_full_midway_stream.sse": (None, StopReason.LENGTH),
+    "chat_json_schema_stream.sse": (None, StopReason.STOP),
+    "chat_logprobs_stream.sse": ("A word is", StopReason.LENGTH),
+    "chat_n2_stream.sse": (None, StopReason.LENGTH),
+    "chat_ping_comments_stream.sse": ("def find_", StopReason.LENGTH),
+    "chat_progress_stream.sse": (None, StopReason.LENGTH),
+    "chat_reasoning_stream.sse": ("The sum is 6.", StopReason.STOP),
+    "chat_text_stream_no_usage.sse": (None, StopReason.LENGTH),
+    "chat_text_stream_usage.sse": (None, StopReason.LENGTH),
+    "chat_tools_required_not_enforced_stream.sse": (None, StopReason.LENGTH),
+    "chat_tools_stream.sse": ("", StopReason.TOOL_CALLS),
+    "chat_reasoning_nonstream.json": ("The sum is 6.", StopReason.STOP),
+    "chat_text_nonstream.json": ("1. Grapes\n2. Oranges\n3.", StopReason.LENGTH),
+    "chat_tools_nonstream.json": ("", StopReason.TOOL_CALLS),
+    "chat_tools_parallel_nonstream.json": ("", StopReason.TOOL_CALLS),
+}
+
+
+def test_every_recorded_answer_is_in_the_table() -> None:
+    found = {path.name for path in RECORDINGS.glob("chat_*") if path.suffix != ".txt"}
+
+    assert found == set(CAPTURES)
+
+
+def said_in(name: str) -> str:
+    """The text of choice 0, read in the plainest way."""
+    said = ""
+    for line in (RECORDINGS / name).read_text().split("\n"):
+        if line.startswith("data: {"):
+            for choice in msgspec.json.decode(line[6:])["choices"]:
+                if choice["index"] == 0:
+                    said += choice["delta"].get("content") or ""
+    return said
+
+
+@pytest.mark.parametrize(("name", "expected"), CAPTURES.items())
+def test_a_recorded_answer_is_read_whole(
+    name: str, expected: tuple[str | None, StopReason]
+) -> None:
+    events = decode_recording(name)
+
+    text, reason = expected
+    starts = [event.key for event in events if isinstance(event, BlockStart)]
+    ends = [event.key for event in events if isinstance(event, BlockEnd)]
+    assert isinstance(events[0], Start)
+    assert finish_of(events).reason is reason
+    assert text_of(events) == (said_in(name) if text is None else text)
+    assert sorted(starts) == sorted(ends)
+    assert sum(isinstance(event, Finish) for event in events) == 1
+    assert any(isinstance(event, UsageUpdate) for event in events)
+
+
+def test_a_recorded_reasoning_is_a_block_of_its_own() -> None:
+    for name in ("chat_reasoning_stream.sse", "chat_reasoning_nonstream.json"):
+        events = decode_recording(name)
+
+        assert text_of(events, "reasoning") == "I add 3 and 3.\n"
+        assert BlockStart("reasoning", BlockKind.REASONING) in events
+
+
+def test_a_recorded_tool_call_is_put_together() -> None:
+    events = decode_recording("chat_tools_stream.sse")
+
+    call_id = ToolCallId("oXo6IOcqXWpAemf07mY6lVwGgvPDutvS")
+    assert BlockStart("tool:0", BlockKind.TOOL_CALL, call_id, "get_weather") in events
+    assert msgspec.json.decode(arguments_of(events)).keys() == {"city", "unit"}
+    assert BlockEnd("tool:0") in events
+
+
+def test_recorded_parallel_calls_stay_apart() -> None:
+    events = decode_recording("chat_tools_parallel_nonstream.json")
+
+    cities = [
+        msgspec.json.decode(arguments_of(events, f"tool:{n}"))["city"] for n in (0, 1)
+    ]
+    assert cities == ["Paris", "Berlin"]
+
+
+def test_an_answer_has_this_order() -> None:
+    events = decode(
+        chunk({"role": "assistant"}), chunk({"content": "Hi"}), END, "[DONE]"
+    )
+
+    assert events[:-1] == [
+        Start("m", response_id="c1"),
+        BlockStart("text", BlockKind.TEXT),
+        TextDelta("text", "Hi"),
+        BlockEnd("text"),
+    ]
+    assert finish_of(events).raw_reason == "stop"
+
+
+def test_the_start_says_who_answers() -> None:
+    decoder = ChatDecoder(model="asked", request_id="req_1")
+
+    events = decoder.feed(b'{"choices":[]}')
+
+    assert events == [Start("asked", request_id="req_1")]
+
+
+FULL_USAGE = {
+    "prompt_tokens": 9,
+    "completion_tokens": 5,
+    "prompt_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 3},
+    "completion_tokens_details": {"reasoning_tokens": 2},
+}
+USAGES = [
+    pytest.param(
+        {"usage": FULL_USAGE},
+        Usage(
+            input_tokens=9,
+            output_tokens=5,
+            cached_tokens=4,
+            cache_write_tokens=3,
+            reasoning_tokens=2,
+        ),
+        id="full",
+    ),
+    pytest.param(
+        {"x_groq": {"usage": {"prompt_tokens": 1}}}, Usage(input_tokens=1), id="groq"
+    ),
+    pytest.param(
+        {"timings": {"prompt_n": 5, "cache_n": 2, "predicted_n": 3}},
+        Usage(input_tokens=7, output_tokens=3, cached_tokens=2),
+        id="timings",
+    ),
+    pytest.param({"timings": {"prompt_n": 5}}, None, id="half-timings"),
+    pytest.param(
+        {"usage": {"prompt_tokens": -1, "completion_tokens": 2**60}}, None, id="absurd"
+    ),
+    pytest.param(
+        {"usage": {"prompt_tokens": "7", "completion_tokens": True}}, None, id="types"
+    ),
+    pytest.param({"usage": [1]}, None, id="list"),
+    pytest.param({"usage": None, "x_groq": 3}, None, id="groq-number"),
+    pytest.param({}, None, id="none"),
+]
+
+
+@pytest.mark.parametrize(("rest", "usage"), USAGES)
+def test_usage_is_what_is_credible(
+    rest: dict[str, object], usage: Usage | None
+) -> None:
+    events = decode(chunk({"content": "Hi"}, **rest), END)
+
+    updates = [event.usage for event in events if isinstance(event, UsageUpdate)]
+    assert updates == ([] if usage is None else [usage])
+    assert text_of(events) == "Hi"
+
+
+def test_a_number_too_large_for_any_type_costs_no_text() -> None:
+    events = decode(b'{"usage":1e999,"choices":[{"delta":{"content":"Hi"}}]}', END)
+
+    assert text_of(events) == "Hi"
+
+
+def test_the_last_usage_counts() -> None:
+    usages = [chunk(usage={"completion_tokens": n}) for n in (1, 2, 3)]
+
+    events = decode(*usages, END)
+
+    updates = [event for event in events if isinstance(event, UsageUpdate)]
+    assert updates == [UsageUpdate(Usage(output_tokens=3))]
+
+
+REASONS = [
+    ("stop", StopReason.STOP),
+    ("eos", StopReason.STOP),
+    ("eos_token", StopReason.STOP),
+    ("tool_calls", StopReason.STOP),
+    ("length", StopReason.LENGTH),
+    ("model_length", StopReason.CONTEXT_FULL),
+    ("content_filter", StopReason.CONTENT_FILTER),
+    ("abort", StopReason.UNKNOWN),
+]
+
+
+@pytest.mark.parametrize(("raw", "reason"), REASONS)
+def test_the_reason_is_translated_and_kept(raw: str, reason: StopReason) -> None:
+    finish = finish_of(decode(chunk({"content": "Hi"}, raw)))
+
+    assert (finish.reason, finish.raw_reason) == (reason, raw)
+
+
+@pytest.mark.parametrize("raw", ["stop", "tool_calls", "function_call", "abort", None])
+def test_a_complete_call_is_the_reason_whatever_the_server_says(
+    raw: str | None,
+) -> None:
+    call = called(0, "look", "{}", id="1")
+
+    finish = finish_of(decode(tools(call), chunk(finish_reason=raw), "[DONE]"))
+
+    assert finish.reason is StopReason.TOOL_CALLS
+
+
+def test_a_refusal_is_a_filtered_answer() -> None:
+    events = decode(chunk({"refusal": "No."}), END)
+
+    assert text_of(events, "refusal") == "No."
+    assert finish_of(events).reason is StopReason.CONTENT_FILTER
+
+
+@pytest.mark.parametrize(
+    "end", [(END,), (END, "[DONE]"), ("[DONE]",), (b" [DONE]", END)]
+)
+def test_an_answer_is_whole_with_a_reason_or_a_done(
+    end: tuple[bytes | str, ...],
+) -> None:
+    if end[0] == b" [DONE]":
+        end = ("[DONE] ", *end[1:])
+
+    events = decode(chunk({"content": "Hi"}), *end)
+
+    assert finish_of(events).reason in (StopReason.STOP, StopReason.UNKNOWN)
+
+
+@pytest.mark.parametrize("end", [(), (chunk(),), (chunk(finish_reason=""),)])
+def test_an_answer_without_an_end_is_truncated(end: tuple[bytes, ...]) -> None:
+    with pytest.raises(TruncatedFailure):
+        decode(chunk({"content": "Hi"}), *end)
+
+
+@pytest.mark.parametrize(
+    "payloads", [("[DONE]",), (b'{"choices":[]}', "[DONE]"), (b"{}", "[DONE]")]
+)
+def test_an_end_without_an_answer_is_a_protocol_failure(
+    payloads: tuple[bytes | str, ...],
+) -> None:
+    with pytest.raises(ProtocolFailure):
+        decode(*payloads)
+
+
+def test_nothing_follows_the_end() -> None:
+    decoder = ChatDecoder()
+    decoder.feed(chunk({"content": "Hi"}, "stop"))
+    decoder.feed("[DONE]")
+
+    assert decoder.is_done
+    assert decoder.feed(chunk({"content": "more"})) == []
+    assert len(decoder.finish()) == 2
+    assert decoder.finish() == []
+    assert decoder.abandon() == []
+
+
+def test_an_abandoned_answer_closes_its_blocks_as_incomplete() -> None:
+    decoder = ChatDecoder()
+    decoder.feed(chunk({"content": "Hi"}))
+    decoder.feed(tools(called(0, "look", "{", id="1"), called(1, None, "{")))
+
+    assert decoder.abandon() == [
+        BlockEnd("text", is_incomplete=True),
+        BlockEnd("tool:0", is_incomplete=True),
+    ]
+
+
+CALLS = [
+    pytest.param(
+        [called(0, "a", "null", id="1"), *[called(0, None, " ")] * 9],
+        [("1", "a", "null" + 9 * " ")],
+        id="null-that-was-said",
+    ),
+    pytest.param(
+        [
+            called(0, "a", "{", id="1"),
+            called(0, None, "}"),
+            called(1, "b", "{}", id="2"),
+        ],
+        [("1", "a", "{}"), ("2", "b", "{}")],
+        id="by-index",
+    ),
+    pytest.param(
+        [
+            called(0, "a", "{", id="1"),
+            called(1, "b", "[", id="2"),
+            called(0, None, "}"),
+            called(1, None, "]"),
+        ],
+        [("1", "a", "{}"), ("2", "b", "[]")],
+        id="mixed",
+    ),
+    pytest.param(
+        [
+            called(None, "a", "{", id="1"),
+            called(None, None, "}", id="1"),
+            called(None, "b", "{}", id="2"),
+        ],
+        [("1", "a", "{}"), ("2", "b", "{}")],
+        id="by-id",
+    ),
+    pytest.param(
+        [called(None, "a", "{"), called(None, None, "}"), called(None, "a", "{}")],
+        [("call_0_c1", "a", "{}"), ("call_1_c1", "a", "{}")],
+        id="by-name",
+    ),
+    pytest.param(
+        [
+            called(0, "a", "{}", id="1"),
+            called(0, "b", "{", id="2"),
+            called(0, None, "}"),
+        ],
+        [("1", "a", "{}"), ("2", "b", "{}")],
+        id="one-index-for-all",
+    ),
+    pytest.param(
+        [called(0, None, "{", id="1"), called(0, "a", "}")],
+        [("1", "a", "{}")],
+        id="name-later",
+    ),
+    pytest.param(
+        [called(0, "a", "{"), called(0, None, "}", id="1")],
+        [("1", "a", "{}")],
+        id="id-later",
+    ),
+    pytest.param(
+        [called(0, "a", "{", id="1"), called(0, "a", "}")],
+        [("1", "a", "{}")],
+        id="name-repeated",
+    ),
+    pytest.param(
+        [called(0, "a", "{}", id="")], [("call_0_c1", "a", "{}")], id="empty-id"
+    ),
+    pytest.param(
+        [called(0, "a", {"x": [1]}, id="1")], [("1", "a", '{"x":[1]}')], id="object"
+    ),
+    pytest.param([called(0, "a", id="1")], [("1", "a", "{}")], id="no-arguments"),
+    pytest.param(
+        [called(0, "a", "", id="1")], [("1", "a", "{}")], id="empty-arguments"
+    ),
+    pytest.param(
+        [called(0, "a", "null", id="1")], [("1", "a", "{}")], id="null-arguments"
+    ),
+    pytest.param(
+        [called(0, "a", "nu", id="1"), called(0, None, "ll")],
+        [("1", "a", "{}")],
+        id="cut-null",
+    ),
+    pytest.param(
+        [called(0, "a", " ", id="1"), *[called(0, None, " ")] * 9],
+        [("1", "a", "{}")],
+        id="blank",
+    ),
+    pytest.param(
+        [called(None, None, "{}")],
+        [("call_0_c1", "unknown", "{}")],
+        id="nothing-but-arguments",
+    ),
+    pytest.param(
+        [{"index": 0, "id": "1"}, called(0, "a", "{}")],
+        [("1", "a", "{}")],
+        id="no-function",
+    ),
+    pytest.param(
+        [called(0, "a\0", '{"a":1}', id="\ufffd1")],
+        [("\ufffd1", "a", '{"a":1}')],
+        id="odd-letters",
+    ),
+]
+
+
+@pytest.mark.parametrize(("fragments", "expected"), CALLS)
+def test_fragments_become_calls(
+    fragments: list[object], expected: list[tuple[str, str, str]]
+) -> None:
+    for payloads in ([tools(*fragments)], [tools(fragment) for fragment in fragments]):
+        events = decode(*payloads, END)
+
+        starts = [event for event in events if isinstance(event, BlockStart)]
+        calls = [
+            (start.call_id, start.tool, arguments_of(events, start.key))
+            for start in starts
+        ]
+        replay = finish_of(events).replay
+        assert replay is not None
+        sent_back = msgspec.json.decode(replay.payload)["tool_calls"]
+        assert [start.key for start in starts] == [
+            f"tool:{n}" for n in range(len(starts))
+        ]
+        assert calls == expected
+        assert [
+            (call["id"], call["function"]["name"], call["function"]["arguments"])
+            for call in sent_back
+        ] == expected
+
+
+def test_the_old_single_call_is_a_call() -> None:
+    old = {"function_call": {"name": "look", "arguments": "{}"}}
+
+    events = decode(
+        chunk(old), chunk({"function_call": {"arguments": ""}}, "function_call")
+    )
+
+    assert arguments_of(events) == "{}"
+    assert finish_of(events).reason is StopReason.TOOL_CALLS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_incomplete"), [('{"a":', True), ("", True), ('{"a":1}', False)]
+)
+def test_a_length_limit_makes_the_last_call_doubtful(
+    arguments: str, is_incomplete: bool
+) -> None:
+    calls = (called(0, "a", "{", id="1"), called(1, "b", arguments, id="2"))
+
+    events = decode(tools(*calls), chunk(finish_reason="length"))
+
+    assert finish_of(events).reason is StopReason.LENGTH
+    assert BlockEnd("tool:0") in events
+    assert BlockEnd("tool:1", is_incomplete=is_incomplete) in events
+
+
+def test_the_replay_is_the_message_as_it_is_sent() -> None:
+    events = decode(
+        chunk({"reasoning": "hm", "reasoning_content": "hm"}),
+        chunk({"content": "Hi"}),
+        END,
+    )
+
+    replay = finish_of(events).replay
+    assert replay is not None
+    assert replay.provider == "openai"
+    assert msgspec.json.decode(replay.payload) == {
+        "role": "assistant",
+        "reasoning": "hm",
+        "content": "Hi",
+    }
+
+
+ODD = [
+    pytest.param({"content": None}, "", id="null"),
+    pytest.param({"content": ""}, "", id="empty"),
+    pytest.param({"content": "a\0b"}, "ab", id="nul"),
+    pytest.param(
+        {"content": "x", "reasoning": {"a": 1}, "audio": 7, "role": 3},
+        "x",
+        id="odd-fields",
+    ),
+    pytest.param(
+        {
+            "content": [
+                {"type": "text", "text": "x"},
+                {"thinking": [{"text": "t"}, 3]},
+                7,
+                {"text": 3},
+            ]
+        },
+        "x",
+        id="parts",
+    ),
+]
+
+
+@pytest.mark.parametrize(("delta", "text"), ODD)
+def test_odd_content_costs_no_text(delta: object, text: str) -> None:
+    assert text_of(decode(chunk(delta), END)) == text
+
+
+def test_thinking_parts_are_reasoning() -> None:
+    parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]
+
+    assert text_of(decode(chunk({"content": parts}), END), "reasoning") == "hm"
+
+
+HALVES = [
+    (rb'"\ud83dx"', "\ufffdx"),
+    (rb'"\ud83d\ude00"', "\N{GRINNING FACE}"),
+    (b'"\xff"', "\ufffd"),
+]
+
+
+@pytest.mark.parametrize(("content", "text"), HALVES)
+def test_broken_characters_are_replaced(content: bytes, text: str) -> None:
+    payload = b'{"choices":[{"delta":{"content":' + content + b"}}]}"
+
+    assert text_of(decode(payload, END)) == text
+
+
+def test_other_choices_are_ignored() -> None:
+    other = b'{"choices":[{"index":1,"delta":{"content":"no"},"finish_reason":"stop"}]}'
+    nameless = (
+        b'{"choices":[{"index":null,"delta":{"content":"yes"},"finish_reason":"stop"}]}'
+    )
+
+    assert text_of(decode(other, nameless)) == "yes"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"3",
+        b'{"choices":3}',
+        b'{"choices":[{"delta":{"content":3}}]}',
+        b'{"a":' * 9_999,
+        "\ud800",
+    ],
+)
+def test_what_is_no_chunk_is_a_protocol_failure(payload: bytes | str) -> None:
+    with pytest.raises(ProtocolFailure):
+        decode(payload)
+
+
+ERRORS = [
+    (
+        b'{"error":{"code":502,"message":"down"},"choices":[{"finish_reason":"error"}]}',
+        ServerFailure,
+    ),
+    (b'{"error":{"type":"insufficient_quota"}}', BillingFailure),
+    (b'{"error":"it broke"}', ServerFailure),
+    (chunk(finish_reason="error"), ServerFailure),
+    (chunk(finish_reason="insufficient_system_resource"), OverloadFailure),
+]
+
+
+@pytest.mark.parametrize(("payload", "kind"), ERRORS)
+def test_an_error_in_a_chunk_is_raised(
+    payload: bytes, kind: type[ProviderFailure]
+) -> None:
+    with pytest.raises(kind):
+        decode(chunk({"content": "Hi"}), payload)
+
+
+@pytest.mark.parametrize("nothing", [b"null", b"{}", b'""', b"false"])
+def test_an_error_that_says_nothing_is_none(nothing: bytes) -> None:
+    events = decode(b'{"error":' + nothing + b',"choices":[{"finish_reason":"stop"}]}')
+
+    assert finish_of(events).reason is StopReason.STOP
+
+
+NAMES = [
+    *("choices", "delta", "message", "content", "tool_calls", "index", "id", "name"),
+    *("function", "arguments", "finish_reason", "usage", "error", "reasoning", "text"),
+    *("refusal", "function_call", "x_groq", "timings", "thinking", "prompt_n", "model"),
+]
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.sampled_from(["", "a", "stop", "null"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(NAMES),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=24,
+)
+DELTAS = st.fixed_dictionaries(
+    {"choices": st.lists(st.fixed_dictionaries({"delta": JSON}) | JSON)}
+)
+
+
+@given(
+    st.lists(
+        st.binary() | st.text() | (JSON | DELTAS).map(msgspec.json.encode), max_size=6
+    )
+)
+def test_no_bytes_raise_anything_but_failures(payloads: list[bytes | str]) -> None:
+    decoder = ChatDecoder()
+    events: list[StreamEvent] = []
+
+    try:
+        for payload in payloads:
+            events += decoder.feed(payload)
+        events += decoder.finish()
+    except Failure:
+        events += decoder.abandon()
+
+    starts = [event.key for event in events if isinstance(event, BlockStart)]
+    ends = [event.key for event in events if isinstance(event, BlockEnd)]
+    assert len(set(starts)) == len(starts)
+    assert len(ends) == len(set(ends))

@@ -5,6 +5,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
+from typing import TypeGuard
 
 SCOPES = frozenset(
     {
@@ -131,13 +132,43 @@ def _last_name(node: ast.expr) -> str:
 
 
 def unowned_tasks(code: str) -> list[str]:
-    """Every task lives in a task group."""
+    """Every task lives in a task group, or is awaited by the function that made it."""
+    tree = ast.parse(code)
+    owned = {
+        task
+        for function in ast.walk(tree)
+        if isinstance(function, ast.AsyncFunctionDef)
+        for task in _awaited_tasks(function)
+    }
     return [
         f"line {node.lineno}: {ast.unparse(node)}"
-        for node in ast.walk(ast.parse(code))
-        if isinstance(node, ast.Call)
-        and _last_name(node) in {"create_task", "ensure_future"}
+        for node in ast.walk(tree)
+        if _makes_a_task(node) and node not in owned
     ]
+
+
+def _makes_a_task(node: ast.AST) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and _last_name(node) in {
+        "create_task",
+        "ensure_future",
+    }
+
+
+def _awaited_tasks(function: ast.AsyncFunctionDef) -> Iterator[ast.AST]:
+    """What is made into a task there, given a name, and awaited by that name."""
+    nodes = list(ast.walk(function))
+    awaited = {
+        node.value.id
+        for node in nodes
+        if isinstance(node, ast.Await) and isinstance(node.value, ast.Name)
+    }
+    for node in nodes:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                if name in awaited and _makes_a_task(value):
+                    yield value
+            case _:
+                continue
 
 
 def unitless_names(code: str) -> list[str]:

@@ -342,7 +342,9 @@ def _tell_reader_of_loss(response: "aiohttp.ClientResponse") -> None:
         return  # the whole body is here already, or its loss is known
 
     def tell(closed: asyncio.Future[None]) -> None:
-        reason = protocol.exception() or closed.exception()
+        # Looked at in any case: asyncio complains of an error that nobody asked for.
+        loss = None if closed.cancelled() else closed.exception()
+        reason = protocol.exception() or loss
         if not content.is_eof() and content.exception() is None:
             content.set_exception(reason or aiohttp.ClientPayloadError())
 

@@ -1,0 +1,441 @@
+"""The real model, loaded once; every test may leave it in the middle of an answer."""
+
+import struct
+import sys
+import zlib
+from collections.abc import AsyncGenerator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import msgspec
+import pytest
+
+from tina.domain.chat import ChatOptions, ChatRequest, Deadlines, StopReason
+from tina.domain.events import (
+    BlockEnd,
+    BlockStart,
+    Finish,
+    KeepAlive,
+    Start,
+    StreamEvent,
+    TextDelta,
+    UsageUpdate,
+)
+from tina.domain.failures import (
+    ClosedFailure,
+    ContextOverflowFailure,
+    InvalidRequestFailure,
+    ModelNotFoundFailure,
+    ModelUnavailableFailure,
+    TimeoutFailure,
+)
+from tina.domain.ids import ConversationId, MessageId
+from tina.domain.messages import (
+    ImagePart,
+    Message,
+    MessageStatus,
+    Part,
+    Role,
+    TextPart,
+)
+from tina.providers.local.engine import Engine
+from tina.providers.local.llama import Setup
+from tina.providers.local.provider import LocalProvider, encode, read_window
+from tina.providers.local.weights import find_weights
+from tina.testing.clock import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+FRUITS = "Name three fruits."
+TALE = "Tell me a very long story about a fox and a crow."
+EXACT = ChatOptions(temperature=0.0, max_tokens=24)
+LIMIT_S = 120
+"""Generous: the machine may be busy; each takes about a second when it is not."""
+
+
+@pytest.fixture(scope="module")
+async def engine() -> AsyncGenerator[Engine]:
+    """With the weights in memory, and its thread running."""
+    engine = Engine()
+    await ask(make(engine), request(FRUITS, options=ChatOptions(max_tokens=1)))
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture
+def local(engine: Engine) -> LocalProvider:
+    return make(engine)
+
+
+@pytest.fixture
+async def idle_engine() -> AsyncGenerator[Engine]:
+    """Nothing is loaded."""
+    engine = Engine()
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture
+def fresh(idle_engine: Engine, tmp_path: Path) -> LocalProvider:
+    """With a folder of its own, which is `tmp_path`."""
+    return make(idle_engine, models=tmp_path)
+
+
+def make(engine: Engine, *, models: Path = Path("nowhere")) -> LocalProvider:
+    return LocalProvider(
+        models=models, clock=FakeClock(), context_tokens=512, engine=engine
+    )
+
+
+def installed() -> Path:
+    path = find_weights("smollm2", models=Path("nowhere"))
+    assert path is not None
+    return path
+
+
+def message(*parts: Part) -> Message:
+    return Message(
+        id=MessageId("m"),
+        conversation_id=ConversationId("c"),
+        parent_id=None,
+        role=Role.USER,
+        status=MessageStatus.COMPLETE,
+        parts=parts,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+def request(
+    text: str,
+    *,
+    model: str = "smollm2",
+    options: ChatOptions = EXACT,
+    deadlines: Deadlines = Deadlines(),  # noqa: B008 - frozen
+) -> ChatRequest:
+    said = message(TextPart(text=text))
+    return ChatRequest(
+        model=model, messages=(said,), options=options, deadlines=deadlines
+    )
+
+
+async def ask(provider: LocalProvider, asked: ChatRequest) -> list[StreamEvent]:
+    events: list[StreamEvent] = []
+    with anyio.fail_after(LIMIT_S):
+        async with provider.stream(asked) as batches:
+            async for batch in batches:
+                events += batch
+    return events
+
+
+def text_of(events: Sequence[StreamEvent]) -> str:
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+async def test_it_answers(local: LocalProvider) -> None:
+    events = await ask(local, request(FRUITS, options=ChatOptions(temperature=0.0)))
+
+    said = [event for event in events if not isinstance(event, KeepAlive)]
+    assert text_of(events) == "1. Bananas\n2. Oranges\n3. Grapes"
+    assert isinstance(said[0], Start)
+    assert said[0].model == "smollm2"
+    assert isinstance(said[1], BlockStart)
+    assert isinstance(said[-3], BlockEnd)
+    assert isinstance(said[-2], UsageUpdate)
+    assert said[-2].usage.input_tokens == 34
+    assert isinstance(said[-1], Finish)
+    assert said[-1].reason is StopReason.STOP
+
+
+async def test_an_answer_ends_at_its_length(local: LocalProvider) -> None:
+    events = await ask(local, request(TALE, options=ChatOptions(max_tokens=3)))
+
+    usage, finish = events[-2:]
+    assert isinstance(usage, UsageUpdate)
+    assert usage.usage.output_tokens == 3
+    assert isinstance(finish, Finish)
+    assert finish.reason is StopReason.LENGTH
+
+
+async def test_each_of_many_askers_gets_its_own_answer(local: LocalProvider) -> None:
+    questions = [FRUITS, TALE, "What is two plus two?"]
+    alone = [text_of(await ask(local, request(question))) for question in questions]
+    together: dict[str, str] = {}
+
+    async def run(question: str) -> None:
+        together[question] = text_of(await ask(local, request(question)))
+
+    async with anyio.create_task_group() as group:
+        for question in questions:
+            group.start_soon(run, question)
+
+    assert [together[question] for question in questions] == alone
+    assert len(set(alone)) == 3
+
+
+async def test_the_loop_goes_on_while_the_model_speaks(local: LocalProvider) -> None:
+    turns_of_the_loop = 0
+    events: list[StreamEvent] = []
+
+    async def count() -> None:
+        nonlocal turns_of_the_loop
+        while True:
+            await anyio.lowlevel.checkpoint()
+            turns_of_the_loop += 1
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(count)
+        events += await ask(local, request(TALE))
+        group.cancel_scope.cancel()
+
+    assert text_of(events)
+    assert turns_of_the_loop > 1000
+
+
+async def test_leaving_stops_the_model_and_frees_it_for_the_next(
+    local: LocalProvider,
+) -> None:
+    endless = request(TALE, options=ChatOptions(temperature=0.0))
+    with anyio.fail_after(LIMIT_S):
+        async with local.stream(endless) as batches:
+            async for batch in batches:
+                if text_of(batch):
+                    break
+
+    events = await ask(local, request(FRUITS))
+
+    assert text_of(events).startswith("1. Bananas")
+
+
+async def test_a_cancelled_asker_leaves_the_queue(
+    engine: Engine, local: LocalProvider
+) -> None:
+    async def ask_in_vain() -> None:
+        await ask(local, request(FRUITS))
+        pytest.fail("it went on after it was cancelled")
+
+    async with local.stream(request(TALE)) as batches:
+        first = await anext(batches)
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask_in_vain)
+            while engine.answer_count < 2:
+                await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
+        rest = [event async for batch in batches for event in batch]
+
+    assert first
+    assert isinstance(rest[-1], Finish)
+    assert engine.answer_count == 0
+
+
+async def test_a_prompt_that_does_not_fit_says_both_numbers(
+    local: LocalProvider,
+) -> None:
+    with pytest.raises(ContextOverflowFailure, match=r"50\d\d tokens.* 4096") as caught:
+        await ask(local, request("word " * 5000))
+
+    assert caught.value.provider == "local"
+    assert text_of(await ask(local, request(FRUITS))).startswith("1. Bananas")
+
+
+async def test_what_the_model_cannot_see_is_refused(local: LocalProvider) -> None:
+    picture = ImagePart(media_type="image/png", data=b"\x89PNG" + zlib.compress(b""))
+    asked = msgspec.structs.replace(request(""), messages=(message(picture),))
+
+    with pytest.raises(InvalidRequestFailure, match="image input is not supported"):
+        await ask(local, asked)
+
+
+async def test_what_was_begun_is_ended_before_a_failure(engine: Engine) -> None:
+    clock = FakeClock()
+    events: list[StreamEvent] = []
+    provider = LocalProvider(models=Path("nowhere"), clock=clock, engine=engine)
+    impatient = request(TALE, deadlines=Deadlines(total_timeout_s=60.0))
+
+    async def read() -> None:
+        async with provider.stream(impatient) as batches:
+            async for batch in batches:
+                events.extend(batch)
+                if text_of(batch):
+                    clock.advance(61.0)
+
+    with anyio.fail_after(LIMIT_S), pytest.raises(TimeoutFailure, match="too long"):
+        await read()
+
+    assert text_of(events)
+    assert isinstance(events[-1], BlockEnd)
+    assert events[-1].is_incomplete
+
+
+async def test_no_time_left_is_a_failure_before_anything_is_said(
+    local: LocalProvider,
+) -> None:
+    with pytest.raises(TimeoutFailure) as caught:
+        await ask(local, request(TALE, deadlines=Deadlines(total_timeout_s=0.0)))
+
+    assert caught.value.provider == "local"
+
+
+async def test_silence_within_the_answer_is_a_failure(local: LocalProvider) -> None:
+    with pytest.raises(TimeoutFailure):
+        await ask(local, request(TALE, deadlines=Deadlines(idle_timeout_s=0.0)))
+
+
+async def test_weights_that_are_not_here_say_how_to_get_them(
+    monkeypatch: pytest.MonkeyPatch, fresh: LocalProvider
+) -> None:
+    monkeypatch.setattr(sys, "path", [])
+
+    with pytest.raises(ModelUnavailableFailure, match="tina models pull smollm2"):
+        await ask(fresh, request(FRUITS))
+
+
+async def test_an_unknown_model_lists_what_is_here(
+    fresh: LocalProvider, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.gguf").write_bytes(b"GGUF")
+
+    with pytest.raises(ModelNotFoundFailure, match="Here: mine, smollm2") as caught:
+        await ask(fresh, request(FRUITS, model="gpt-5"))
+
+    assert caught.value.provider == "local"
+
+
+async def test_where_nothing_is_here_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, fresh: LocalProvider
+) -> None:
+    monkeypatch.setattr(sys, "path", [])
+
+    with pytest.raises(ModelNotFoundFailure, match="Here: none"):
+        await ask(fresh, request(FRUITS, model="gpt-5"))
+
+
+async def test_models_are_listed_with_what_is_wrong_with_them(
+    monkeypatch: pytest.MonkeyPatch, fresh: LocalProvider, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.gguf").write_bytes(b"GGU")
+    (tmp_path / "tiny.gguf").write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 0))
+    with_wheel = await fresh.models()
+    monkeypatch.setattr(sys, "path", [])
+
+    without_wheel = await fresh.models()
+
+    listed = [(one.model, one.context_tokens, one.note) for one in with_wheel]
+    assert listed == [
+        ("broken", None, "here, but damaged"),
+        ("smollm2", 4096, "here, 98 MB"),
+        ("tiny", 512, "here, 0 MB"),
+    ]
+    assert without_wheel[-1].note == "not here; fetch it with: tina models pull smollm2"
+    assert all(one.provider == "local" for one in without_wheel)
+
+
+async def test_a_file_that_is_no_model_is_refused(
+    fresh: LocalProvider, tmp_path: Path
+) -> None:
+    (tmp_path / "letter.gguf").write_bytes(b"Dear reader")
+
+    with pytest.raises(ModelUnavailableFailure, match="is no whole GGUF file"):
+        await ask(fresh, request(FRUITS, model="letter"))
+
+
+async def test_weights_cut_in_the_middle_are_refused(
+    fresh: LocalProvider, tmp_path: Path
+) -> None:
+    with installed().open("rb") as whole:
+        (tmp_path / "cut.gguf").write_bytes(whole.read(3_000_000))
+
+    with pytest.raises(ModelUnavailableFailure, match="cannot be loaded"):
+        await ask(fresh, request(FRUITS, model="cut"))
+
+
+async def test_any_file_answers_and_the_one_before_makes_room(
+    fresh: LocalProvider, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.gguf").symlink_to(installed())
+
+    by_name = await ask(fresh, request(FRUITS, model="mine"))
+    by_path = await ask(fresh, request(FRUITS, model=str(tmp_path / "mine.gguf")))
+    known = await ask(fresh, request(FRUITS))
+
+    assert text_of(by_name) == text_of(by_path) == text_of(known)
+    with pytest.raises(ContextOverflowFailure, match="512"):
+        await ask(fresh, request("word " * 600, model="mine"))
+
+
+async def test_an_asker_who_leaves_while_the_weights_load_harms_nobody(
+    idle_engine: Engine, fresh: LocalProvider
+) -> None:
+    async def ask_in_vain() -> None:
+        await ask(fresh, request(FRUITS))
+        pytest.fail("it went on after it was cancelled")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask_in_vain)
+        while idle_engine.answer_count == 0:
+            await anyio.lowlevel.checkpoint()
+        group.cancel_scope.cancel()
+
+    assert idle_engine.answer_count == 0
+    assert text_of(await ask(fresh, request(FRUITS))).startswith("1. Bananas")
+
+
+async def test_closing_right_after_loading_does_not_hang(tmp_path: Path) -> None:
+    """The library's destructor does, unless it is asked something first."""
+    engine = Engine()
+    setup = Setup(name="smollm2", path=installed(), context_tokens=512)
+
+    with (
+        engine.answer(setup, '{"messages":"none"}') as generation,
+        pytest.raises(InvalidRequestFailure, match="to be an array"),
+    ):
+        await generation.take()
+    with anyio.fail_after(LIMIT_S):
+        await engine.close()
+        await engine.close()
+
+    with pytest.raises(ClosedFailure), engine.answer(setup, "{}"):
+        pytest.fail("it was closed")
+
+
+async def test_closing_ends_a_running_answer(fresh: LocalProvider) -> None:
+    async def read() -> None:
+        async with fresh.stream(request(TALE, options=ChatOptions())) as batches:
+            await anext(batches)
+            await fresh.close()
+            async for _ in batches:
+                pass
+
+    with anyio.fail_after(LIMIT_S), pytest.raises(ClosedFailure):
+        await read()
+
+    with pytest.raises(ClosedFailure):
+        await ask(fresh, request(FRUITS))
+
+
+async def test_weights_that_vanish_are_a_failure(tmp_path: Path) -> None:
+    gone = tmp_path / "gone.gguf"
+    engine = Engine()
+    setup = Setup(name="gone", path=gone, context_tokens=512)
+
+    with pytest.raises(ModelUnavailableFailure, match="cannot be read: No such file"):
+        read_window(gone)
+    with (
+        engine.answer(setup, "{}") as generation,
+        pytest.raises(ModelUnavailableFailure, match="cannot be read: No such file"),
+    ):
+        await generation.take()
+    await engine.close()
+
+
+def test_sampling_is_chosen_only_where_nobody_chose() -> None:
+    def sampling(model: str, options: ChatOptions) -> tuple[object, object]:
+        asked = encode(request(FRUITS, options=options), model)
+        body: dict[str, object] = msgspec.json.decode(asked)
+        assert body["return_progress"] is True
+        return body.get("temperature"), body.get("dry_multiplier")
+
+    assert sampling("smollm2", ChatOptions()) == (0.2, 0.8)
+    assert sampling("smollm2", ChatOptions(temperature=1.0)) == (1.0, None)
+    assert sampling("mine", ChatOptions()) == (None, None)

@@ -7,7 +7,7 @@ match await attempt(app.send(conversation_id, "Hello")):
 ```
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable
 from typing import Generic, TypeVar
 
 import msgspec
@@ -33,7 +33,7 @@ async def attempt(call: Awaitable[T]) -> Ok[T] | Err:
         return Err(failure)
 
 
-async def attempts(stream: AsyncIterable[T]) -> AsyncIterator[Ok[T] | Err]:
+async def attempts(stream: AsyncIterable[T]) -> AsyncGenerator[Ok[T] | Err]:
     """Each item as `Ok`; a `Failure` that ends the stream comes last, as `Err`.
 
     The stream is closed when the caller leaves; consume under `aclosing`.

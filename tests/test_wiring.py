@@ -1,0 +1,283 @@
+"""The library as programs open it, on a real database."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+import tina
+from tina.domain.chat import ChatOptions, ModelInfo
+from tina.domain.conversations import Conversation
+from tina.domain.events import TextDelta
+from tina.domain.failures import (
+    InvalidInputFailure,
+    ModelNotFoundFailure,
+    ModelUnavailableFailure,
+    NothingToContinueFailure,
+    StorageFailure,
+    UnwritableFailure,
+)
+from tina.domain.ids import parse_id
+from tina.domain.messages import MessageStatus
+from tina.domain.result import Err, Ok
+from tina.testing.clock import FakeClock
+from tina.testing.ids import FakeIds
+from tina.testing.memory import (
+    MemoryConversations,
+    MemoryLeases,
+    MemoryMessages,
+    MemoryTurns,
+)
+from tina.testing.provider import HANG, ScriptedProvider
+from tina.wiring import SystemClock, SystemIds, open_for, paths_for
+
+pytestmark = pytest.mark.anyio
+
+MODEL = "scripted:parrot"
+
+
+@pytest.fixture(autouse=True)
+async def deadline() -> AsyncIterator[None]:
+    with anyio.fail_after(20):
+        yield
+
+
+async def open_conversation(app: tina.App) -> Conversation:
+    return await app.conversations.create("Fjords", model=MODEL)
+
+
+async def test_a_turn_lives_in_a_database_of_its_home(tmp_path: Path) -> None:
+    provider = ScriptedProvider("Ice", " age.")
+
+    async with tina.open(tmp_path, providers={"scripted": provider}) as app:
+        conversation = await open_conversation(app)
+        turn = await app.send(
+            conversation.id, "Why?", options=ChatOptions(temperature=0.5)
+        )
+        said = [e.text async for e in turn.events() if isinstance(e, TextDelta)]
+        answer = await turn.result()
+
+    async with tina.open(tmp_path) as app:
+        stored = await app.conversations.messages(conversation.id)
+        listed = await app.conversations.list()
+
+    assert said == ["Ice", " age."]
+    assert stored[1] == answer
+    assert [row.id for row in listed] == [conversation.id]
+    assert provider.requests[0].options.temperature == 0.5
+    assert (tmp_path / "tina.db").is_file()
+    assert list((tmp_path / "leases").iterdir()) == []
+
+
+async def test_what_the_body_raises_comes_out_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError, match="on purpose"):
+        async with tina.open(tmp_path):
+            raise ZeroDivisionError("on purpose")
+
+
+async def test_leaving_settles_running_answers_as_interrupted(tmp_path: Path) -> None:
+    provider = ScriptedProvider("Once upon", HANG)
+    async with tina.open(tmp_path, providers={"scripted": provider}) as app:
+        conversation = await open_conversation(app)
+        turn = await app.send(conversation.id, "A tale.")
+        async for event in turn.events():
+            if isinstance(event, TextDelta):
+                break
+
+    async with tina.open(tmp_path) as app:
+        _, answer = await app.conversations.messages(conversation.id)
+
+    assert (answer.status, answer.text) == (MessageStatus.INTERRUPTED, "Once upon")
+    assert await turn.result() == answer
+    assert provider.closed == 1
+
+
+async def test_who_asked_may_be_cancelled_and_the_turn_goes_on(tmp_path: Path) -> None:
+    provider = ScriptedProvider("Ice.")
+    async with tina.open(tmp_path, providers={"scripted": provider}) as app:
+        conversation = await open_conversation(app)
+        with anyio.CancelScope() as asking:
+            asking.cancel()
+            await app.send(conversation.id, "Never asked.")
+            pytest.fail("it went on after it was cancelled")
+        turn = await app.send(conversation.id, "Why?")
+        with anyio.CancelScope() as reading:
+            reading.cancel()
+            await turn.result()
+            pytest.fail("it went on after it was cancelled")
+        answer = await turn.result()
+        messages = await app.conversations.messages(conversation.id)
+
+    assert answer.status is MessageStatus.COMPLETE
+    assert [message.text for message in messages] == ["Why?", "Ice."]
+
+
+async def test_another_app_does_not_settle_a_living_answer(tmp_path: Path) -> None:
+    provider = ScriptedProvider("Once upon", HANG)
+    async with tina.open(tmp_path, providers={"scripted": provider}) as app:
+        conversation = await open_conversation(app)
+        turn = await app.send(conversation.id, "A tale.")
+        async with tina.open(tmp_path) as other:
+            _, answer = await other.conversations.messages(conversation.id)
+            with pytest.raises(NothingToContinueFailure, match="still being written"):
+                await other.continue_answer(conversation.id)
+        await turn.stop()
+        stopped = await turn.result()
+
+    assert answer.status is MessageStatus.STREAMING
+    assert stopped.status is MessageStatus.STOPPED
+
+
+async def test_a_stopped_answer_is_continued(tmp_path: Path) -> None:
+    providers = {"scripted": ScriptedProvider("Once upon", HANG)}
+    async with tina.open(tmp_path, providers=providers) as app:
+        conversation = await open_conversation(app)
+        turn = await app.send(conversation.id, "A tale.")
+        async for event in turn.events():
+            if isinstance(event, TextDelta):
+                break
+        await turn.stop()
+    providers = {"scripted": ScriptedProvider(" a time.")}
+    async with tina.open(tmp_path, providers=providers) as app:
+        answer = await (await app.continue_answer(conversation.id)).result()
+        messages = await app.conversations.messages(conversation.id)
+
+    assert answer.text == " a time."
+    assert [message.status for message in messages[1::2]] == [
+        MessageStatus.STOPPED,
+        MessageStatus.COMPLETE,
+    ]
+
+
+async def test_every_port_can_be_replaced(tmp_path: Path) -> None:
+    clock, ids = FakeClock(), FakeIds()
+    conversations = MemoryConversations(clock=clock, ids=ids)
+    messages = MemoryMessages(conversations)
+    async with tina.open(
+        tmp_path / "never made",
+        clock=clock,
+        ids=ids,
+        conversations=conversations,
+        messages=messages,
+        turns=MemoryTurns(conversations, messages),
+        leases=MemoryLeases(ids=ids),
+        providers={"scripted": ScriptedProvider("Ice.")},
+    ) as app:
+        conversation = await open_conversation(app)
+        await (await app.send(conversation.id, "Why?")).result()
+        problems = await app.check_database()
+
+    assert [message.text for message in messages.by_id.values()] == ["Why?", "Ice."]
+    assert problems == ()
+    assert not (tmp_path / "never made").exists()
+
+
+async def test_the_default_model_is_read_from_the_environment(tmp_path: Path) -> None:
+    provider = ScriptedProvider("Ice.")
+    async with tina.open(
+        tmp_path, providers={"scripted": provider}, environment={"TINA_MODEL": MODEL}
+    ) as app:
+        conversation = await app.conversations.create()
+        answer = await (await app.send(conversation.id, "Why?")).result()
+
+    assert answer.model == MODEL
+
+
+async def test_a_model_that_nobody_has_is_refused_before_anything_is_stored(
+    tmp_path: Path,
+) -> None:
+    async with tina.open(tmp_path) as app:
+        app.check_model(None)
+        app.check_model("openai:gpt")
+        with pytest.raises(ModelNotFoundFailure, match="local, openai"):
+            app.check_model("nobody:x")
+        with pytest.raises(InvalidInputFailure, match="provider:model"):
+            app.check_model("")
+
+
+async def test_models_are_listed_by_provider_or_the_reason_why_not(
+    tmp_path: Path,
+) -> None:
+    class Broken(ScriptedProvider):
+        async def models(self) -> tuple[ModelInfo, ...]:
+            raise ModelUnavailableFailure("No weights here.")
+
+    providers = {"scripted": ScriptedProvider(), "broken": Broken()}
+    async with tina.open(tmp_path, providers=providers) as app:
+        offered = await app.models()
+
+    assert isinstance(offered["scripted"], Ok)
+    assert isinstance(offered["broken"], Err)
+    assert isinstance(offered["local"], Ok)
+    assert "openai" not in offered
+
+
+async def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.touch()
+
+    with pytest.raises(UnwritableFailure, match="TINA_HOME"):
+        async with tina.open(in_the_way):
+            pytest.fail("it was opened")
+
+
+async def test_a_file_that_is_no_database_is_refused_and_untouched(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "tina.db").write_text("Dear diary " * 500, encoding="utf-8")
+
+    with pytest.raises(StorageFailure):
+        async with tina.open(tmp_path):
+            pytest.fail("it was opened")
+
+    assert (tmp_path / "tina.db").read_text(encoding="utf-8") == "Dear diary " * 500
+
+
+async def test_what_is_not_kept_leaves_nothing(environment: Path) -> None:
+    async with open_for(keeps=False) as app:
+        await app.conversations.create("Secret")
+        kept = await app.conversations.list()
+
+    assert len(kept) == 1
+    assert not (environment / "tina.db").exists()
+
+
+async def test_the_folders_are_the_systems_unless_a_home_is_named(
+    tmp_path: Path,
+) -> None:
+    assert paths_for(None, {"TINA_HOME": str(tmp_path)}).data == tmp_path
+    assert paths_for(tmp_path / "a", {"TINA_HOME": "/b"}).data == tmp_path / "a"
+    assert paths_for(None, {}).data.name == "tina"
+    assert paths_for("~/x", {}).data == Path.home() / "x"
+
+
+async def test_the_chat_history_gets_a_folder(tmp_path: Path) -> None:
+    async with tina.open(tmp_path / "new") as app:
+        assert app.chat_history_file().parent.is_dir()
+
+
+async def test_ids_of_one_process_only_grow() -> None:
+    ids = SystemIds()
+
+    made = [ids.new() for _ in range(10_000)]
+
+    assert made == sorted(set(made))
+    assert all(parse_id(one) == one for one in made)
+
+
+async def test_the_clock_counts_in_whole_milliseconds_and_sleeps() -> None:
+    clock = SystemClock()
+    before = clock.monotonic()
+
+    await clock.sleep(0.001)
+
+    assert clock.monotonic() > before
+    assert clock.now().microsecond % 1000 == 0
+    assert clock.now().utcoffset() is not None
+
+
+async def test_only_public_names_are_found() -> None:
+    assert tina.App.__name__ == "App"
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        getattr(tina, "nothing")  # noqa: B009 - a plain access would not type check

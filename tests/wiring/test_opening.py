@@ -30,7 +30,8 @@ from tina.testing.memory import (
     MemoryTurns,
 )
 from tina.testing.provider import HANG, ScriptedProvider
-from tina.wiring import SystemClock, SystemIds, open_for, paths_for
+from tina.wiring import open_for, paths_for
+from tina.wiring.system import SystemClock, SystemIds
 
 pytestmark = pytest.mark.anyio
 

@@ -1,37 +1,18 @@
-"""The composition root: the one place that knows every room.
-
-Also the one real clock, id factory, source of chance and reader of the environment.
-"""
+"""Opens Tina: builds every room, hands it to the next, closes in reverse order."""
 
 import asyncio
-import logging
 import os
-import secrets
-import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TypedDict, Unpack
 
 import anyio
 from anyio.abc import TaskGroup
 
 from tina import __version__
-from tina.assistant import (
-    Assistant,
-    Conversations,
-    Journal,
-    Ports,
-    Turn,
-    TurnOptions,
-    recover,
-)
+from tina.assistant import Assistant, Conversations, Journal, Ports, recover
 from tina.database import Database
-from tina.domain.chat import ChatOptions, Deadlines, ModelInfo, parse_model_ref
-from tina.domain.ids import RANDOM_BITS, ConversationId, uuid7
 from tina.domain.ports import (
     Clock,
     ConversationRepository,
@@ -43,16 +24,12 @@ from tina.domain.ports import (
     SecretStore,
     TurnRepository,
 )
-from tina.domain.result import Err, Ok, attempt
 from tina.networking.http import HttpClient
-from tina.providers.local.provider import LocalProvider
-from tina.providers.local.pull import pull
-from tina.providers.openai.provider import OpenAiProvider
 from tina.providers.registry import ProviderRegistry
 from tina.storage.paths import Paths, ensure_folder, find_paths
-from tina.storage.secrets import EnvironmentSecretStore, variable_for
-
-__all__ = ["App", "Replacements", "Turn", "open_app", "open_for", "paths_for"]
+from tina.storage.secrets import EnvironmentSecretStore
+from tina.wiring.app import App
+from tina.wiring.system import SystemClock, SystemIds
 
 DEFAULT_MODEL = "local:smollm2"
 OPENAI_BASE_URL = "https://api.openai.com/v1"
@@ -76,122 +53,6 @@ class Replacements(TypedDict, total=False):
     """Read instead of the process' own."""
     data: Path
     """Where the database lies, if not where everything else does."""
-
-
-class SystemClock:
-    """The machine's time; `now` in whole milliseconds, as the database keeps it."""
-
-    def now(self) -> datetime:
-        now = datetime.now(UTC)
-        return now.replace(microsecond=now.microsecond // 1000 * 1000)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await anyio.sleep(seconds)
-
-
-class SystemIds:
-    """UUIDv7 that never go backwards in one process, whatever the clock does."""
-
-    def __init__(self) -> None:
-        self._last = 0
-
-    def new(self) -> str:
-        made = uuid7(
-            now_ms=time.time_ns() // 1_000_000,
-            random_bits=secrets.randbits(RANDOM_BITS),
-        )
-        self._last = max(int(made, 16), self._last + 1)
-        return f"{self._last:032x}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class App:
-    """An open Tina. What a program gets from `tina.open()`, and each face too."""
-
-    conversations: Conversations
-    paths: Paths
-    default_model: str
-    environment: Mapping[str, str]
-    clock: Clock
-    _assistant: Assistant
-    _providers: Providers
-    _database: Database | None
-
-    async def send(
-        self,
-        conversation_id: ConversationId,
-        text: str,
-        *,
-        model: str | None = None,
-        options: ChatOptions = ChatOptions(),  # noqa: B008 - frozen
-        deadlines: Deadlines = Deadlines(),  # noqa: B008 - frozen
-    ) -> Turn:
-        """Ask; when this returns, prompt and empty answer are durable.
-
-        Args:
-            model: `provider:model`; otherwise the conversation's, or the default.
-
-        Raises:
-            InvalidInputFailure, NotFoundFailure, ModelNotFoundFailure,
-            StorageFailure: nothing was asked.
-        """
-        return await self._assistant.send(
-            conversation_id,
-            text,
-            TurnOptions(model=model, options=options, deadlines=deadlines),
-        )
-
-    async def continue_answer(
-        self,
-        conversation_id: ConversationId,
-        *,
-        model: str | None = None,
-        options: ChatOptions = ChatOptions(),  # noqa: B008 - frozen
-        deadlines: Deadlines = Deadlines(),  # noqa: B008 - frozen
-    ) -> Turn:
-        """Go on after the last answer was stopped, interrupted or failed.
-
-        Raises:
-            NothingToContinueFailure: it is complete or still being written.
-            NotFoundFailure: there is no such conversation.
-        """
-        return await self._assistant.continue_answer(
-            conversation_id,
-            TurnOptions(model=model, options=options, deadlines=deadlines),
-        )
-
-    def check_model(self, model: str | None) -> None:
-        """Refuse, before anything is stored, a model that no provider here can have.
-
-        Raises:
-            InvalidInputFailure: it is no model's name.
-            ModelNotFoundFailure: there is no such provider.
-        """
-        named = self.default_model if model is None else model
-        self._providers.get(parse_model_ref(named).provider)
-
-    def chat_history_file(self) -> Path:
-        """Where `tina chat` keeps the lines a person typed; its folder exists.
-
-        Raises:
-            UnwritableFailure: the folder cannot be made.
-        """
-        ensure_folder(self.paths.state)
-        return self.paths.chat_history
-
-    async def models(self) -> Mapping[str, Ok[tuple[ModelInfo, ...]] | Err]:
-        """What each provider that is set up offers, or why it could not say."""
-        return {
-            name: await attempt(self._providers.get(name).models())
-            for name in self._providers.names()
-        }
-
-    async def check_database(self) -> tuple[str, ...]:
-        """What is wrong with the database file; empty if it is whole."""
-        return () if self._database is None else await self._database.check()
 
 
 @asynccontextmanager
@@ -260,53 +121,6 @@ async def _own_task_group() -> AsyncGenerator[TaskGroup]:
             await holder
 
 
-@asynccontextmanager
-async def open_for(
-    *, key: str | None = None, model: str | None = None, keeps: bool = True
-) -> AsyncGenerator[App]:
-    """Open Tina as the command line does.
-
-    Args:
-        key: a provider's key that goes before every other.
-        model: whose key that is; otherwise the default model's.
-        keeps: whether conversations are kept; otherwise they lie in a folder that is
-            deleted at the end.
-    """
-    _set_up_log(os.environ)
-    replacements: Replacements = {}
-    if key is not None:
-        named = model or os.environ.get("TINA_MODEL") or DEFAULT_MODEL
-        variable = variable_for(parse_model_ref(named).provider)
-        replacements["environment"] = {**os.environ, variable: key}
-    async with AsyncExitStack() as stack:
-        if not keeps:
-            folder = stack.enter_context(TemporaryDirectory(prefix="tina-"))
-            replacements["data"] = Path(folder)
-        yield await stack.enter_async_context(open_app(**replacements))
-
-
-async def pull_weights(name: str, *, say: Callable[[str], None]) -> Path:
-    """Fetch the weights of a model that runs here; where they lie then.
-
-    Raises:
-        ModelNotFoundFailure: no such model is known.
-        ModelUnavailableFailure: it could not be fetched, or is not what it should be.
-    """
-    _set_up_log(os.environ)
-    return await pull(
-        name, models=paths_for().models, environment=os.environ, progress=say
-    )
-
-
-def _set_up_log(environment: Mapping[str, str]) -> None:
-    """Log to stderr if `TINA_LOG` names a level; nothing otherwise."""
-    level = environment.get("TINA_LOG", "").strip().upper()
-    if level in logging.getLevelNamesMapping():
-        logging.basicConfig(level=level)
-    else:
-        logging.getLogger("tina").addHandler(logging.NullHandler())
-
-
 def paths_for(
     home: str | os.PathLike[str] | None = None,
     environment: Mapping[str, str] | None = None,
@@ -371,10 +185,15 @@ def _open_providers(
     http = HttpClient(clock=clock, user_agent=f"tina/{__version__}")
     openai_url = environment.get("OPENAI_BASE_URL", "").strip() or OPENAI_BASE_URL
 
+    # Imported when one is made: `tina ask` needs one of them, `tina log` none.
     def make_local() -> Provider:
+        from tina.providers.local.provider import LocalProvider
+
         return LocalProvider(models=paths.models, clock=clock)
 
     def make_openai() -> Provider:
+        from tina.providers.openai.provider import OpenAiProvider
+
         return OpenAiProvider(
             http=http,
             base_url=openai_url,

@@ -1,0 +1,19 @@
+"""The composition root: the one room that knows every other.
+
+Also the one real clock, id factory, source of chance and reader of the environment.
+"""
+
+from tina.assistant import Turn
+from tina.wiring.app import App
+from tina.wiring.command_line import open_for, pull_weights
+from tina.wiring.opening import Replacements, open_app, paths_for
+
+__all__ = [
+    "App",
+    "Replacements",
+    "Turn",
+    "open_app",
+    "open_for",
+    "paths_for",
+    "pull_weights",
+]

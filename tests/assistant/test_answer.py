@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tina.assistant import answer as answer_module
-from tina.assistant.answer import Answer, merge_deltas
+from tina.assistant.answer import Answer, keepable, merge_deltas
 from tina.domain.chat import StopReason, Usage
 from tina.domain.events import (
     BlockEnd,
@@ -120,6 +120,39 @@ def test_an_answer_has_a_longest_length(
 
     kept = "".join(part.text for part in answer.parts() if isinstance(part, TextPart))
     assert kept == "x" * (length - 1) + ("y" if fits else "")
+
+
+@pytest.mark.parametrize(("count", "fits"), [(2, True), (3, True), (4, False)])
+def test_an_answer_has_a_largest_number_of_pieces(
+    monkeypatch: pytest.MonkeyPatch, count: int, fits: bool
+) -> None:
+    monkeypatch.setattr(answer_module, "MAX_EVENTS", 3)
+    deltas = [TextDelta("text", "x")] * count
+
+    if fits:
+        fold(*deltas)
+    else:
+        with pytest.raises(TooLargeFailure, match="pieces"):
+            fold(*deltas)
+
+
+def test_what_is_kept_can_be_held_by_every_database() -> None:
+    events = [
+        Start("m"),
+        KeepAlive(),
+        TextDelta("text", "fine"),
+        TextDelta("text", "a\ud800b\0"),
+        ToolArgumentsDelta("t", "\0{}"),
+        ToolArgumentsDelta("t", "{}"),
+    ]
+
+    assert keepable(events) == [
+        Start("m"),
+        TextDelta("text", "fine"),
+        TextDelta("text", "a\ufffdb"),
+        ToolArgumentsDelta("t", "{}"),
+        ToolArgumentsDelta("t", "{}"),
+    ]
 
 
 @pytest.mark.parametrize(("count", "fits"), [(2, True), (3, True), (4, False)])

@@ -102,6 +102,33 @@ async def test_what_could_not_be_written_is_written_later_and_in_order() -> None
     assert clock.slept.count(RETRY_DELAY_S) == 2
 
 
+async def test_what_can_never_be_written_does_not_stop_the_rest(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Picky(Noting):
+        async def append(
+            self, batch: Mapping[MessageId, Sequence[StreamEvent]]
+        ) -> None:
+            if ONE in batch:
+                raise ZeroDivisionError("on purpose")
+            await super().append(batch)
+
+    turns = Picky()
+    journal = Journal(turns, clock=FakeClock())
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(journal.run)
+            journal.add(ONE, [TextDelta("text", "Be")])
+            await anyio.wait_all_tasks_blocked()
+            journal.add(TWO, [TextDelta("text", "Ice")])
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
+
+    assert turns.batches == [{TWO: [TextDelta("text", "Ice")]}]
+    assert "journal_dropped" in caplog.text
+
+
 async def test_a_settled_answer_is_not_written_any_more() -> None:
     turns, clock = Noting(), HeldClock()
     journal = Journal(turns, clock=clock)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tina.assistant.context import history_for
+from tina.assistant.context import history_for, up_to_last_prompt
 from tina.assistant.policy import (
     CONTINUE_PROMPT,
     AnswerAgain,
@@ -49,7 +49,16 @@ def test_an_answer_that_was_cut_is_gone_on_with(status: MessageStatus) -> None:
 def test_an_answer_that_said_nothing_is_asked_for_again(status: MessageStatus) -> None:
     answer = message(1, Role.ASSISTANT, status=status)
 
-    assert plan_continuation([PROMPT, answer]) == AnswerAgain(PROMPT.id)
+    assert plan_continuation([PROMPT, answer]) == AnswerAgain()
+
+
+def test_an_answer_is_asked_for_again_by_the_last_prompt() -> None:
+    answer = message(1, Role.ASSISTANT, "So.")
+    again = message(2, Role.USER, "Please?")
+    empty = message(3, Role.ASSISTANT, status=MessageStatus.FAILED)
+
+    assert up_to_last_prompt([PROMPT, answer, again, empty]) == (PROMPT, answer, again)
+    assert up_to_last_prompt([PROMPT]) == (PROMPT,)
 
 
 def test_an_answer_to_nothing_is_gone_on_with() -> None:
@@ -59,7 +68,7 @@ def test_an_answer_to_nothing_is_gone_on_with() -> None:
 
 
 def test_a_prompt_without_an_answer_is_answered() -> None:
-    assert plan_continuation([PROMPT]) == AnswerAgain(PROMPT.id)
+    assert plan_continuation([PROMPT]) == AnswerAgain()
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ class Shared:
         turn = NewTurn(
             id=TurnId(self.ids.new()),
             conversation_id=conversation.id,
+            after=None,
             prompt=None,
             answer=answer,
             lease_id=lease_id,

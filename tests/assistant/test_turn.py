@@ -9,6 +9,7 @@ import anyio.abc
 import pytest
 
 from tina.assistant import Assistant, Journal, Ports, Turn, TurnOptions
+from tina.assistant import turn as turn_module
 from tina.domain.chat import ChatOptions, StopReason, Usage
 from tina.domain.conversations import Conversation, NewConversation
 from tina.domain.events import (
@@ -23,16 +24,20 @@ from tina.domain.events import (
     UsageUpdate,
 )
 from tina.domain.failures import (
+    BusyFailure,
     Failure,
+    InternalFailure,
     InvalidInputFailure,
     ModelNotFoundFailure,
     NotFoundFailure,
     RateLimitFailure,
     StorageFailure,
+    TipMovedFailure,
     TruncatedFailure,
 )
 from tina.domain.ids import ConversationId
 from tina.domain.messages import Message, MessageStatus, Role, TextPart
+from tina.domain.turns import NewTurn
 from tina.providers.registry import ProviderRegistry
 from tina.testing.clock import FakeClock
 from tina.testing.ids import FakeIds
@@ -68,6 +73,22 @@ class House:
 class FullDisk(MemoryTurns):
     async def settle(self, answer: Message) -> bool:
         raise StorageFailure("No room left.")
+
+
+class Stuck(MemoryTurns):
+    async def settle(self, answer: Message) -> bool:
+        await anyio.sleep_forever()
+        return False
+
+
+class Broken(MemoryTurns):
+    async def settle(self, answer: Message) -> bool:
+        raise ZeroDivisionError("on purpose")
+
+
+class Overtaken(MemoryTurns):
+    async def begin(self, turn: NewTurn) -> None:
+        raise TipMovedFailure("Somebody was faster.")
 
 
 @asynccontextmanager
@@ -237,6 +258,61 @@ async def test_a_fault_of_ours_settles_the_answer_too(
         assert answer.failure is not None
         assert answer.failure.kind == "internal"
     assert "turn_broke" in caplog.text
+
+
+async def test_text_that_nobody_can_hold_harms_nobody() -> None:
+    async with house("Ic\ud800e", HANG) as here:
+        other = await here.send("First")
+        turn = await here.send("Second")
+        await wait_for_text(turn)
+        await turn.stop()
+
+        assert (await here.stored(turn)).text == "Ic\ufffde"
+        assert (await here.stored(other)).status is MessageStatus.STREAMING
+
+
+async def test_an_end_that_takes_too_long_is_told_to_who_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turn_module, "SETTLE_TIMEOUT_S", 0.01)
+    async with house("Once", turns=Stuck) as here:
+        turn = await here.send()
+
+        with pytest.raises(BusyFailure, match="could not be stored within"):
+            await turn.result()
+
+
+async def test_an_end_that_breaks_is_told_and_other_turns_go_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with house("Once", turns=Broken) as here:
+        first = await here.send()
+        with pytest.raises(InternalFailure):
+            await first.result()
+
+        second = await here.send("Next")
+        with pytest.raises(InternalFailure):
+            await second.result()
+    assert "turn_not_settled" in caplog.text
+
+
+async def test_two_who_ask_at_once_both_stay_in_the_conversation() -> None:
+    async with house("Ice.") as here:
+        async with anyio.create_task_group() as askers:
+            askers.start_soon(here.send, "One?")
+            askers.start_soon(here.send, "Two?")
+
+        branch = await here.messages.list(here.conversation.id)
+        assert {message.text for message in branch[::2]} == {"One?", "Two?"}
+        assert len(branch) == 4
+
+
+async def test_who_is_overtaken_again_and_again_is_told() -> None:
+    async with house("Ice.", turns=Overtaken) as here:
+        with pytest.raises(BusyFailure, match="try again"):
+            await here.send()
+
+        assert here.provider.requests == []
 
 
 async def test_an_end_that_cannot_be_stored_is_told_to_who_waits() -> None:

@@ -11,7 +11,7 @@ from tina.database import Database
 from tina.domain.chat import StopReason, Usage
 from tina.domain.conversations import Conversation, NewConversation
 from tina.domain.events import BlockKind, BlockStart, TextDelta
-from tina.domain.failures import FailureRecord, NotFoundFailure
+from tina.domain.failures import FailureRecord, NotFoundFailure, TipMovedFailure
 from tina.domain.ids import (
     LAPTOP_OWNER,
     ConversationId,
@@ -76,7 +76,7 @@ class Stores:
         self, conversation: Conversation, prompt: str | None = "Why?"
     ) -> tuple[Message | None, Message]:
         branch = await self.messages.list(conversation.id)
-        parent_id = branch[-1].id if branch else None
+        after = parent_id = branch[-1].id if branch else None
         asked = None
         if prompt is not None:
             asked = self.message(conversation, parent_id, prompt)
@@ -85,6 +85,7 @@ class Stores:
         turn = NewTurn(
             id=TurnId(self.ids.new()),
             conversation_id=conversation.id,
+            after=after,
             prompt=asked,
             answer=answer,
             lease_id=LEASE,
@@ -248,7 +249,7 @@ async def test_an_answer_is_settled_once(stores: Stores) -> None:
 
     results = [
         await stores.turns.settle(first),
-        await stores.turns.settle(answer.interrupted(())),
+        await stores.turns.settle(answer.interrupted((), None)),
     ]
 
     assert results == [True, False]
@@ -291,6 +292,7 @@ async def test_an_answer_without_a_prompt_is_a_sibling(stores: Stores) -> None:
     turn = NewTurn(
         id=TurnId(stores.ids.new()),
         conversation_id=conversation.id,
+        after=first.id,
         prompt=None,
         answer=again,
         lease_id=LEASE,
@@ -300,3 +302,36 @@ async def test_an_answer_without_a_prompt_is_a_sibling(stores: Stores) -> None:
 
     assert await stores.messages.list(conversation.id) == (asked, again)
     assert await stores.messages.get(first.id) == first
+
+
+async def test_a_turn_begins_only_where_its_asker_looked(stores: Stores) -> None:
+    conversation = await stores.conversation()
+    await stores.begin(conversation, "First")
+    before = await stores.messages.list(conversation.id)
+    late = stores.message(conversation, None, "Late")
+    turn = NewTurn(
+        id=TurnId(stores.ids.new()),
+        conversation_id=conversation.id,
+        after=None,
+        prompt=late,
+        answer=stores.message(conversation, late.id, ""),
+        lease_id=LEASE,
+    )
+
+    with pytest.raises(TipMovedFailure):
+        await stores.turns.begin(turn)
+
+    assert await stores.messages.list(conversation.id) == before
+    assert await stores.messages.get(late.id) is None
+    assert len(await stores.turns.list_unsettled()) == 1
+
+
+async def test_unsettled_turns_are_listed_oldest_first(stores: Stores) -> None:
+    conversation = await stores.conversation()
+    answers = [(await stores.begin(conversation))[1] for _ in range(3)]
+    await stores.turns.append({answers[0].id: [TextDelta("text", "x")]})
+    await stores.turns.settle(answers[1].stopped((), None))
+
+    unsettled = await stores.turns.list_unsettled()
+
+    assert [turn.answer_id for turn in unsettled] == [answers[0].id, answers[2].id]

@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import apsw
 import pytest
@@ -13,7 +14,7 @@ from tina.database import readers as readers_module
 from tina.database.checkpointer import WAL_PAGES, Checkpointer
 from tina.database.engine import Engine
 from tina.database.readers import Readers
-from tina.domain.failures import BusyFailure
+from tina.domain.failures import BusyFailure, ClosedFailure
 
 pytestmark = pytest.mark.anyio
 
@@ -172,10 +173,12 @@ async def test_a_checkpoint_that_fails_is_tried_again(tmp_path: Path) -> None:
     connected = threading.Event()
 
     def open_connection() -> apsw.Connection:
-        connection = memory()
-        connection.execute("BEGIN EXCLUSIVE; CREATE TABLE t (x)")
         calls.append("opened")
         connected.set()
+        if len(calls) == 1:
+            raise BusyFailure("on purpose")
+        connection = memory()
+        connection.execute("BEGIN EXCLUSIVE; CREATE TABLE t (x)")
         return connection
 
     checkpointer = Checkpointer(open_connection=open_connection)
@@ -188,4 +191,51 @@ async def test_a_checkpoint_that_fails_is_tried_again(tmp_path: Path) -> None:
     await anyio.to_thread.run_sync(checkpointer.stop)
     checkpointer.ring(WAL_PAGES)
 
-    assert calls == ["opened"]
+    assert calls[0] == "opened"
+
+
+async def test_no_write_and_no_read_is_left_waiting_when_the_database_closes(
+    tmp_path: Path,
+) -> None:
+    """Every call that races with closing ends: done, or with a `ClosedFailure`."""
+    ends: list[str] = []
+
+    async def use(engine: Engine) -> None:
+        try:
+            await engine.write(lambda _: None)
+            await engine.read(lambda _: None)
+        except ClosedFailure:
+            ends.append("closed")
+        else:
+            ends.append("done")
+
+    with anyio.fail_after(20):
+        for number in range(20):
+            engine = Engine(tmp_path / f"{number}.db", monotonic=lambda: 0.0)
+            await engine.open()
+            async with anyio.create_task_group() as group:
+                for _ in range(10):
+                    group.start_soon(use, engine)
+                group.start_soon(engine.close)
+                await anyio.lowlevel.checkpoint()
+                for _ in range(10):
+                    group.start_soon(use, engine)
+
+    assert len(ends) == 20 * 20
+    assert set(ends) <= {"closed", "done"}
+
+
+async def test_a_database_that_is_held_while_it_is_made_is_a_busy_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tina.database.sqlite.BUSY_TIMEOUT_MS", 20)
+    holder = apsw.Connection(str(tmp_path / "tina.db"))
+    holder.pragma("journal_mode", "wal")
+    holder.execute("BEGIN IMMEDIATE")
+    engine = Engine(tmp_path / "tina.db", monotonic=lambda: 0.0)
+
+    with pytest.raises(BusyFailure):
+        await engine.open()
+
+    await engine.close()
+    holder.close()

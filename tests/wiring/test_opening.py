@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
+import apsw
 import pytest
 
 import tina
@@ -11,6 +12,7 @@ from tina.domain.chat import ChatOptions, ModelInfo
 from tina.domain.conversations import Conversation
 from tina.domain.events import TextDelta
 from tina.domain.failures import (
+    DamagedFailure,
     InvalidInputFailure,
     ModelNotFoundFailure,
     ModelUnavailableFailure,
@@ -282,3 +284,53 @@ async def test_only_public_names_are_found() -> None:
     assert tina.App.__name__ == "App"
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         getattr(tina, "nothing")  # noqa: B009 - a plain access would not type check
+
+
+async def test_an_open_app_does_not_show_the_environment(tmp_path: Path) -> None:
+    secrets = {"OPENAI_API_KEY": "sk-canary"}
+    async with tina.open(tmp_path, environment=secrets) as app:
+        assert "canary" not in repr(app)
+
+
+async def test_one_unreadable_row_does_not_keep_tina_from_opening(
+    tmp_path: Path,
+) -> None:
+    provider = ScriptedProvider("Once ", "upon", HANG)
+    async with tina.open(tmp_path, providers={"scripted": provider}) as app:
+        conversation = await open_conversation(app)
+        await app.send(conversation.id, "A tale.")
+        await leave_as_the_dead_do(tmp_path)
+    async with tina.open(tmp_path) as app:
+        _, answer = await app.conversations.messages(conversation.id)
+
+    assert answer.status is MessageStatus.INTERRUPTED
+
+
+async def test_a_message_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    provider = ScriptedProvider("Ice.")
+    async with tina.open(tmp_path, providers={"scripted": provider}) as app:
+        conversation = await open_conversation(app)
+        turn = await app.send(conversation.id, "Why?")
+        await turn.result()
+    change(tmp_path, "UPDATE messages SET role = 'ghost' WHERE role = 'assistant'")
+
+    async with tina.open(tmp_path) as app:
+        with pytest.raises(DamagedFailure, match=turn.message_id):
+            await app.conversations.messages(conversation.id)
+
+
+def change(home: Path, statement: str) -> None:
+    connection = apsw.Connection(str(home / "tina.db"))
+    connection.execute(statement)
+    connection.close()
+
+
+async def leave_as_the_dead_do(home: Path) -> None:
+    """Give the running turn to a dead process, and break its journal."""
+    change(home, "UPDATE turns SET lease_id = zeroblob(16)")
+    change(
+        home,
+        "INSERT INTO journal (message_id, events) SELECT answer_id, '[{' FROM turns",
+    )
+    async with tina.open(home):
+        return  # it settles what the dead left

@@ -5,12 +5,14 @@ died, so both give the same parts for the same events.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import assert_never
 
 from tina.domain.chat import Usage
 from tina.domain.events import (
     BlockKind,
     BlockStart,
     Finish,
+    KeepAlive,
     StreamEvent,
     TextDelta,
     ToolArgumentsDelta,
@@ -25,9 +27,11 @@ from tina.domain.messages import (
     TextPart,
     ToolCallPart,
 )
+from tina.domain.text import clean_text, is_clean
 
 MAX_ANSWER_CHARS = 8 * 1024 * 1024
 MAX_BLOCKS = 4096
+MAX_EVENTS = 1_000_000
 
 
 class _Block:
@@ -44,6 +48,7 @@ class Answer:
     def __init__(self) -> None:
         self._blocks: dict[str, _Block] = {}
         self._chars = 0
+        self._events = 0
         self.usage: Usage | None = None
         self.finish: Finish | None = None
 
@@ -54,6 +59,7 @@ class Answer:
             TooLargeFailure: the answer is longer than Tina keeps.
         """
         for event in events:
+            self._events += 1
             match event:
                 case TextDelta():
                     self._add(event.key, event.text)
@@ -81,10 +87,10 @@ class Answer:
 
     def _add(self, key: str, text: str) -> None:
         self._chars += len(text)
-        if self._chars > MAX_ANSWER_CHARS:
+        if self._chars > MAX_ANSWER_CHARS or self._events > MAX_EVENTS:
             raise TooLargeFailure(
-                f"The answer is longer than {MAX_ANSWER_CHARS:,} characters; what came "
-                "before is kept."
+                f"The answer is longer than {MAX_ANSWER_CHARS:,} characters or comes "
+                f"in more than {MAX_EVENTS:,} pieces; what came before is kept."
             )
         block = self._blocks.get(key)
         if block is None:
@@ -92,6 +98,24 @@ class Answer:
             self._open(BlockStart(key, BlockKind.TEXT))
             block = self._blocks[key]
         block.pieces.append(text)
+
+
+def keepable(events: Iterable[StreamEvent]) -> list[StreamEvent]:
+    """What is worth keeping, with text that every database can hold.
+
+    A provider of somebody else's may hand over anything that Python calls a string.
+    """
+    return [_clean(event) for event in events if not isinstance(event, KeepAlive)]
+
+
+def _clean(event: StreamEvent) -> StreamEvent:
+    match event:
+        case TextDelta(key=key, text=text) if not is_clean(text):
+            return TextDelta(key, clean_text(text))
+        case ToolArgumentsDelta(key=key, fragment=fragment) if not is_clean(fragment):
+            return ToolArgumentsDelta(key, clean_text(fragment))
+        case _:
+            return event
 
 
 def merge_deltas(events: Sequence[StreamEvent]) -> list[StreamEvent]:
@@ -132,3 +156,5 @@ def _part(block: _Block) -> Part | None:
             return ReasoningPart(text=text) if text else None
         case BlockKind.REFUSAL:
             return RefusalPart(text=text) if text else None
+        case _:
+            assert_never(block.start.kind)

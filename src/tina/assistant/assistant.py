@@ -1,14 +1,15 @@
 """The use cases: ask, and go on after an answer that was cut."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
-from tina.assistant.context import history_for
+from tina.assistant.context import history_for, up_to_last_prompt
 from tina.assistant.journal import Journal
-from tina.assistant.policy import AnswerAgain, GoOn, plan_continuation
+from tina.assistant.policy import GoOn, plan_continuation
 from tina.assistant.turn import Turn
 from tina.domain.chat import (
     ChatOptions,
@@ -18,7 +19,12 @@ from tina.domain.chat import (
     parse_model_ref,
 )
 from tina.domain.conversations import Conversation
-from tina.domain.failures import InvalidInputFailure, NotFoundFailure
+from tina.domain.failures import (
+    BusyFailure,
+    InvalidInputFailure,
+    NotFoundFailure,
+    TipMovedFailure,
+)
 from tina.domain.ids import ConversationId, MessageId, TurnId
 from tina.domain.messages import Message, MessageStatus, Role, TextPart
 from tina.domain.ports import (
@@ -33,6 +39,8 @@ from tina.domain.ports import (
 )
 from tina.domain.text import clean_text
 from tina.domain.turns import NewTurn
+
+MAX_TIP_MOVES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +96,12 @@ class Assistant:
             raise InvalidInputFailure(
                 'There is nothing to answer. Write a question: tina "What is a fjord?"'
             )
-        conversation = await self._conversation(conversation_id)
-        branch = await self._ports.messages.list(conversation_id)
-        return await self._ask(conversation, branch, prompt, turn_options)
+
+        async def ask() -> Turn:
+            conversation, branch = await self._read(conversation_id)
+            return await self._ask(conversation, branch, prompt, turn_options)
+
+        return await _while_the_tip_moves(ask)
 
     async def continue_answer(
         self,
@@ -106,16 +117,14 @@ class Assistant:
             NothingToContinueFailure: the last answer is complete or still growing.
             NotFoundFailure: there is no such conversation.
         """
-        conversation = await self._conversation(conversation_id)
-        branch = await self._ports.messages.list(conversation_id)
-        match plan_continuation(branch):
-            case GoOn(prompt):
-                return await self._ask(conversation, branch, prompt, turn_options)
-            case AnswerAgain(prompt_id):
-                asked = [message.id for message in branch].index(prompt_id)
-                return await self._ask(
-                    conversation, branch[: asked + 1], None, turn_options
-                )
+
+        async def go_on() -> Turn:
+            conversation, branch = await self._read(conversation_id)
+            plan = plan_continuation(branch)
+            prompt = plan.prompt if isinstance(plan, GoOn) else None
+            return await self._ask(conversation, branch, prompt, turn_options)
+
+        return await _while_the_tip_moves(go_on)
 
     async def _ask(
         self,
@@ -124,26 +133,28 @@ class Assistant:
         prompt: str | None,
         turn_options: TurnOptions,
     ) -> Turn:
-        model = parse_model_ref(
-            turn_options.model or conversation.model or self._default_model
-        )
+        """Begin a turn after `branch`; without a prompt its last one is answered."""
+        named = turn_options.model or conversation.model or self._default_model
+        model = parse_model_ref(clean_text(named))
         provider = self._ports.providers.get(model.provider)
-        parent_id = branch[-1].id if branch else None
-        asked = None
-        if prompt is not None:
-            asked = self._prompt(conversation.id, parent_id, prompt)
-            branch, parent_id = (*branch, asked), asked.id
-        answer = self._answer(conversation.id, parent_id, model)
+        tip_id = branch[-1].id if branch else None
+        if prompt is None:
+            asked, history = None, up_to_last_prompt(branch)
+        else:
+            asked = self._prompt(conversation.id, tip_id, prompt)
+            history = (*branch, asked)
+        answer = self._answer(conversation.id, history[-1].id, model)
         new = NewTurn(
             id=TurnId(self._ports.ids.new()),
             conversation_id=conversation.id,
+            after=tip_id,
             prompt=asked,
             answer=answer,
             lease_id=await self._ports.leases.hold(),
         )
         request = ChatRequest(
             model=model.model,
-            messages=history_for(branch),
+            messages=history_for(history),
             system=conversation.system,
             options=turn_options.options,
             deadlines=turn_options.deadlines,
@@ -161,13 +172,15 @@ class Assistant:
             await self._group.start(turn.run, provider, request)
         return turn
 
-    async def _conversation(self, conversation_id: ConversationId) -> Conversation:
+    async def _read(
+        self, conversation_id: ConversationId
+    ) -> tuple[Conversation, tuple[Message, ...]]:
         conversation = await self._ports.conversations.get(conversation_id)
         if conversation is None:
             raise NotFoundFailure(
                 f"There is no conversation {conversation_id}. `tina log` lists them."
             )
-        return conversation
+        return conversation, await self._ports.messages.list(conversation_id)
 
     def _prompt(
         self, conversation_id: ConversationId, parent_id: MessageId | None, text: str
@@ -185,7 +198,7 @@ class Assistant:
     def _answer(
         self,
         conversation_id: ConversationId,
-        parent_id: MessageId | None,
+        parent_id: MessageId,
         model: ModelRef,
     ) -> Message:
         return Message(
@@ -198,3 +211,15 @@ class Assistant:
             created_at=self._ports.clock.now(),
             model=str(model),
         )
+
+
+async def _while_the_tip_moves(ask: Callable[[], Awaitable[Turn]]) -> Turn:
+    """Read and ask again when somebody else wrote into the conversation meanwhile."""
+    for _ in range(MAX_TIP_MOVES):
+        try:
+            return await ask()
+        except TipMovedFailure:
+            continue
+    raise BusyFailure(
+        "Others write into this conversation all the time; try again in a moment."
+    )

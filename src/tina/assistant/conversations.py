@@ -36,7 +36,7 @@ class Conversations:
         return await self._conversations.create(
             NewConversation(
                 title=title_of(clean_text(title)),
-                model=model,
+                model=None if model is None else clean_text(model),
                 system=None if system is None else clean_text(system),
             )
         )

@@ -38,8 +38,7 @@ class EventLog:
                 position += 1
             if self._is_ended:
                 return
-            if changed is self._changed:
-                await changed.wait()
+            await changed.wait()
 
     def _wake(self) -> None:
         self._changed.set()

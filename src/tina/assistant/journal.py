@@ -5,6 +5,7 @@ one transaction. With the time a commit takes, a killed process loses at most 50
 """
 
 import logging
+from collections.abc import Sequence
 
 import anyio
 
@@ -29,7 +30,7 @@ class Journal:
         self._pending: dict[MessageId, list[StreamEvent]] = {}
         self._wanted = anyio.Event()
 
-    def add(self, message_id: MessageId, events: list[StreamEvent]) -> None:
+    def add(self, message_id: MessageId, events: Sequence[StreamEvent]) -> None:
         self._pending.setdefault(message_id, []).extend(events)
         self._wanted.set()
 
@@ -61,4 +62,9 @@ class Journal:
                 self._pending[key] = events + self._pending.get(key, [])
             self._wanted.set()
             return False
+        except Exception:
+            # The supervisor's door: trying the same again would fail the same way, and
+            # without this task no answer would be written any more. The answers' ends
+            # still store all of it.
+            _logger.exception("journal_dropped")
         return True

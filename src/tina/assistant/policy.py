@@ -1,11 +1,11 @@
 """What comes next. Pure."""
 
 from collections.abc import Sequence
+from typing import assert_never
 
 import msgspec
 
 from tina.domain.failures import NothingToContinueFailure
-from tina.domain.ids import MessageId
 from tina.domain.messages import Message, MessageStatus, Role
 
 CONTINUE_PROMPT = (
@@ -25,9 +25,7 @@ class GoOn(msgspec.Struct, frozen=True):
 
 
 class AnswerAgain(msgspec.Struct, frozen=True):
-    """Nothing was said: answer the same prompt once more, beside the empty answer."""
-
-    prompt_id: MessageId
+    """Nothing was said: answer the last prompt once more, beside the empty answer."""
 
 
 def plan_continuation(branch: Sequence[Message]) -> GoOn | AnswerAgain:
@@ -42,7 +40,7 @@ def plan_continuation(branch: Sequence[Message]) -> GoOn | AnswerAgain:
         )
     last = branch[-1]
     if last.role is Role.USER:
-        return AnswerAgain(last.id)
+        return AnswerAgain()
     match last.status:
         case MessageStatus.STREAMING:
             raise NothingToContinueFailure(
@@ -55,6 +53,9 @@ def plan_continuation(branch: Sequence[Message]) -> GoOn | AnswerAgain:
                 '`tina ask -c "…"`.'
             )
         case MessageStatus.STOPPED | MessageStatus.INTERRUPTED | MessageStatus.FAILED:
-            if last.text or last.parent_id is None:
+            has_prompt = any(message.role is Role.USER for message in branch)
+            if last.text or not has_prompt:
                 return GoOn(CONTINUE_PROMPT)
-            return AnswerAgain(last.parent_id)
+            return AnswerAgain()
+        case _:
+            assert_never(last.status)

@@ -25,6 +25,6 @@ async def recover(
             continue
         answer = Answer()
         answer.feed(await turns.read_journal(turn.answer_id))
-        if await turns.settle(message.interrupted(answer.parts())):
+        if await turns.settle(message.interrupted(answer.parts(), answer.usage)):
             settled.append(turn.answer_id)
     return tuple(settled)

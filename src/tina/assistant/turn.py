@@ -9,23 +9,29 @@ the process is leaving (interrupted). What was said is kept in all four.
 """
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 import anyio
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
-from tina.assistant.answer import Answer
+from tina.assistant.answer import Answer, keepable
 from tina.assistant.hub import EventLog
 from tina.assistant.journal import Journal
 from tina.domain.chat import ChatRequest
 from tina.domain.events import Failed, Finish, StreamEvent
-from tina.domain.failures import Failure, InternalFailure, TruncatedFailure
+from tina.domain.failures import (
+    BusyFailure,
+    Failure,
+    InternalFailure,
+    TruncatedFailure,
+)
 from tina.domain.ids import ConversationId, MessageId
 from tina.domain.messages import Message
 from tina.domain.ports import Provider, TurnRepository
 
-SETTLE_TIMEOUT_S = 10.0
+SETTLE_TIMEOUT_S = 12.0
+"""Longer than two waits for a database that another process holds."""
 
 _logger = logging.getLogger(__name__)
 
@@ -116,17 +122,14 @@ class Turn:
                 ending = self._answer.stopped(self._said.parts(), self._said.usage)
         finally:
             if ending is None:
-                ending = self._answer.interrupted(self._said.parts())
-            with anyio.move_on_after(SETTLE_TIMEOUT_S, shield=True):
-                await self._settle(ending)
-            self._log.end()
-            self._ended.set()
+                ending = self._answer.interrupted(self._said.parts(), self._said.usage)
+            await self._settle(ending)
 
     async def _stream(self, provider: Provider, request: ChatRequest) -> Message:
         try:
             async with provider.stream(request) as batches:
                 async for events in batches:
-                    self._take(list(events))
+                    self._take(events)
         except Failure as failure:
             return self._failed(failure)
         except Exception:
@@ -144,10 +147,11 @@ class Turn:
             )
         return self._completed(finish)
 
-    def _take(self, events: list[StreamEvent]) -> None:
-        self._said.feed(events)
-        self._journal.add(self._answer.id, events)
-        self._log.append(events)
+    def _take(self, events: Sequence[StreamEvent]) -> None:
+        kept = keepable(events)
+        self._said.feed(kept)
+        self._journal.add(self._answer.id, kept)
+        self._log.append(kept)
 
     def _completed(self, finish: Finish) -> Message:
         return self._answer.completed(
@@ -165,11 +169,30 @@ class Turn:
         )
 
     async def _settle(self, ending: Message) -> None:
+        """Store the end; whatever happens, who waits for it is told.
+
+        A cancelled process has this long to keep what was said, and no longer.
+        """
+        self._failure_to_store = BusyFailure(
+            f"The answer's end could not be stored within {SETTLE_TIMEOUT_S:g} s; "
+            "Tina settles it when she is opened the next time."
+        )
         try:
-            await self._turns.settle(ending)
+            with anyio.move_on_after(SETTLE_TIMEOUT_S, shield=True):
+                await self._turns.settle(ending)
+                self._journal.forget(ending.id)
+                self._answer = ending
+                self._failure_to_store = None
         except Failure as failure:
             _logger.warning("turn_not_settled", extra={"kind": failure.kind})
             self._failure_to_store = failure
-        else:
-            self._journal.forget(ending.id)
-            self._answer = ending
+        except Exception:
+            # The supervisor's door: one turn's fault must not end the others.
+            _logger.exception("turn_not_settled", extra={"message_id": ending.id})
+            self._failure_to_store = InternalFailure(
+                "Tina made a mistake while storing the answer's end; she settles it "
+                "when she is opened the next time."
+            )
+        finally:
+            self._log.end()
+            self._ended.set()

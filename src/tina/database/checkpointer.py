@@ -6,10 +6,15 @@ It starts with the first ring: a short-lived process never needs it, since the l
 connection that closes moves everything.
 """
 
+import logging
 import threading
 from collections.abc import Callable
 
 import apsw
+
+from tina.domain.failures import StorageFailure
+
+_logger = logging.getLogger(__name__)
 
 WAL_PAGES = 1000
 """Ring above so many pages (4 MB of 4 KiB pages)."""
@@ -45,22 +50,16 @@ class Checkpointer:
             self._thread.join()
 
     def _run(self) -> None:
-        connection = self._open_connection()
-        try:
-            while True:
-                self._wanted.wait()
-                if self._ended.is_set():
-                    return
-                self._wanted.clear()
-                _checkpoint(connection)
-                self._ended.wait(PAUSE_S)
-        finally:
+        connection: apsw.Connection | None = None
+        while not self._ended.is_set():
+            self._wanted.wait()
+            self._wanted.clear()
+            try:
+                connection = connection or self._open_connection()
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            except (apsw.Error, StorageFailure) as error:
+                # Nothing is lost: the log holds it all, and the next ring tries again.
+                _logger.warning("checkpoint_failed", extra={"error": str(error)})
+            self._ended.wait(PAUSE_S)
+        if connection is not None:
             connection.close()
-
-
-def _checkpoint(connection: apsw.Connection) -> None:
-    try:
-        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-    except apsw.Error:
-        # Nothing is lost: the log holds it all, and the next ring tries again.
-        return

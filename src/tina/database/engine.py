@@ -15,7 +15,12 @@ import apsw
 from tina.database.checkpointer import Checkpointer
 from tina.database.migrations import migrate
 from tina.database.readers import Readers
-from tina.database.sqlite import check_library, open_reader, open_writer
+from tina.database.sqlite import (
+    check_library,
+    open_reader,
+    open_writer,
+    storage_failures,
+)
 from tina.database.writer import Writer
 
 T = TypeVar("T")
@@ -74,7 +79,8 @@ class Engine:
     def _open_writer(self) -> apsw.Connection:
         connection = open_writer(self._path)
         try:
-            migrate(connection, self._path)
+            with storage_failures(self._path):
+                migrate(connection, self._path)
         except BaseException:
             connection.close()
             raise

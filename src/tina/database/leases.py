@@ -57,10 +57,7 @@ def _take(path: Path) -> int:
     try:
         descriptor = os.open(unlocked, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
     except OSError as error:
-        raise UnwritableFailure(
-            f"Tina cannot write in {path.parent}: {error.strerror}. Check its "
-            "permissions, or choose another folder with TINA_HOME."
-        ) from error
+        raise _unusable(path, error) from error
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     # Named only once it is locked: nobody can see a living lease without its lock.
     unlocked.rename(path)
@@ -72,6 +69,8 @@ def _is_locked(path: Path) -> bool:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
+    except OSError as error:
+        raise _unusable(path, error) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -81,3 +80,10 @@ def _is_locked(path: Path) -> bool:
         return False
     finally:
         os.close(descriptor)
+
+
+def _unusable(path: Path, error: OSError) -> UnwritableFailure:
+    return UnwritableFailure(
+        f"Tina cannot use {str(path.parent)!r}: {error.strerror}. Check its "
+        "permissions, or choose another folder with TINA_HOME."
+    )

@@ -41,6 +41,8 @@ class Readers:
         self._threads: list[threading.Thread] = []
         self._busy = 0
         self._is_closed = False
+        # So that no read can come behind those that end the threads.
+        self._lock = threading.Lock()
 
     async def read(self, work: Callable[[apsw.Connection], T]) -> T:
         """Run `work` against one snapshot of the database.
@@ -49,18 +51,19 @@ class Readers:
             StorageFailure: it could not be read.
             ClosedFailure: after `stop`.
         """
-        if self._is_closed:
-            raise ClosedFailure("The database was closed.")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         try:
-            self._reads.put_nowait((work, loop, future))
+            with self._lock:
+                if self._is_closed:
+                    raise ClosedFailure("The database was closed.")
+                self._reads.put_nowait((work, loop, future))
+                self._busy += 1
+                self._grow()
         except queue.Full:
             raise BusyFailure(
                 f"{MAX_WAITING_READS} reads wait for the database already; try again."
             ) from None
-        self._busy += 1
-        self._grow()
         try:
             return await future
         finally:
@@ -68,7 +71,8 @@ class Readers:
 
     def stop(self) -> None:
         """Finish what waits and close; blocks, so call it in a thread."""
-        self._is_closed = True
+        with self._lock:
+            self._is_closed = True
         for _ in self._threads:
             self._reads.put(None)
         for thread in self._threads:

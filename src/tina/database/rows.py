@@ -47,10 +47,11 @@ class TurnRow(msgspec.Struct, frozen=True):
 
 
 class TipMove(msgspec.Struct, frozen=True):
-    """A conversation's tip moves over `added` new messages."""
+    """A conversation's tip moves from `after` over `added` new messages."""
 
     owner_id: int
     id: bytes
+    after: bytes | None
     tip_id: bytes
     added: int
     preview: str

@@ -115,9 +115,13 @@ def open_reader(path: Path) -> apsw.Connection:
     """A connection that cannot write; closed by the caller."""
     with storage_failures(path):
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-        for pragma in _READER_PRAGMAS:
-            connection.execute(pragma)
+        try:
+            connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+            for pragma in _READER_PRAGMAS:
+                connection.execute(pragma)
+        except BaseException:
+            connection.close()
+            raise
     return connection
 
 

@@ -65,6 +65,9 @@ class Writer:
         self._jobs: queue.Queue[_Job[Any] | None] = queue.Queue(MAX_WAITING_JOBS)
         self._last_sync_s = float("-inf")
         self._thread: threading.Thread | None = None
+        self._is_closed = False
+        # So that no job can come behind the one that ends the thread.
+        self._lock = threading.Lock()
 
     async def start(self) -> None:
         """Open the connection; jobs may follow.
@@ -91,11 +94,12 @@ class Writer:
             StorageFailure: nothing of it is stored.
             ClosedFailure: after `stop`.
         """
-        if self._thread is None:
-            raise ClosedFailure("The database was closed.")
         job = _Job(work, is_durable=is_durable)
         try:
-            self._jobs.put_nowait(job)
+            with self._lock:
+                if self._is_closed:
+                    raise ClosedFailure("The database was closed.")
+                self._jobs.put_nowait(job)
         except queue.Full:
             raise BusyFailure(
                 f"{MAX_WAITING_JOBS} writes wait for the database already; try again."
@@ -104,6 +108,8 @@ class Writer:
 
     def stop(self) -> None:
         """Finish what waits and close; blocks, so call it in a thread."""
+        with self._lock:
+            self._is_closed = True
         if self._thread is not None:
             self._jobs.put(None)
             self._thread.join()

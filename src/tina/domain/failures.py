@@ -4,6 +4,7 @@
     ├── InvalidInputFailure         what a person gave cannot be used
     ├── NotFoundFailure             no such conversation or message
     ├── NothingToContinueFailure    the last answer is whole, or still being written
+    ├── TipMovedFailure             somebody else wrote into the conversation meanwhile
     ├── ModelUnavailableFailure     the model is known, but not here (weights, engine)
     ├── NoKeyFailure                the provider wants a key and there is none
     ├── ClosedFailure               used after it was closed
@@ -77,6 +78,11 @@ class NotFoundFailure(Failure):
 
 class NothingToContinueFailure(Failure):
     kind = "nothing_to_continue"
+
+
+class TipMovedFailure(Failure):
+    kind = "tip_moved"
+    retryable = True
 
 
 class ModelUnavailableFailure(Failure):

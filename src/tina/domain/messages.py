@@ -128,9 +128,9 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
             self, status=MessageStatus.STOPPED, parts=parts, usage=usage
         )
 
-    def interrupted(self, parts: tuple[Part, ...]) -> "Message":
+    def interrupted(self, parts: tuple[Part, ...], usage: Usage | None) -> "Message":
         return msgspec.structs.replace(
-            self, status=MessageStatus.INTERRUPTED, parts=parts
+            self, status=MessageStatus.INTERRUPTED, parts=parts, usage=usage
         )
 
     def failed(

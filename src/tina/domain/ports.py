@@ -64,6 +64,7 @@ class TurnRepository(Protocol):
 
         Raises:
             NotFoundFailure: there is no such conversation; nothing was stored.
+            TipMovedFailure: its tip is not `turn.after` any more; nothing was stored.
         """
         ...
 

@@ -10,7 +10,14 @@ def clean_text(text: str) -> str:
 
     PostgreSQL refuses NUL, and nothing can encode a lone surrogate as UTF-8.
     """
+    if text.isascii() and "\0" not in text:  # the most of what models say
+        return text
     return _UNHOLDABLE.sub(_replacement, text)
+
+
+def is_clean(text: str) -> bool:
+    """Whether `clean_text` would change nothing."""
+    return _UNHOLDABLE.search(text) is None
 
 
 def _replacement(found: re.Match[str]) -> str:

@@ -10,11 +10,13 @@ class NewTurn(msgspec.Struct, frozen=True, kw_only=True):
     """What is written before a model is asked.
 
     `prompt` is None when an answer is asked for again. The answer is empty,
-    `streaming`, and a child of the prompt.
+    `streaming`, and a child of the prompt. `after` is the conversation's tip as it was
+    read: the turn begins only if it still is.
     """
 
     id: TurnId
     conversation_id: ConversationId
+    after: MessageId | None
     prompt: Message | None
     answer: Message
     lease_id: LeaseId

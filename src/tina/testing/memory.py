@@ -6,7 +6,7 @@ import msgspec
 
 from tina.domain.conversations import Conversation, NewConversation
 from tina.domain.events import StreamEvent
-from tina.domain.failures import NotFoundFailure
+from tina.domain.failures import NotFoundFailure, TipMovedFailure
 from tina.domain.ids import ConversationId, LeaseId, MessageId, OwnerId
 from tina.domain.messages import Message, MessageStatus
 from tina.domain.ports import Clock, IdFactory
@@ -90,6 +90,8 @@ class MemoryTurns:
         conversation = self._conversations.by_id.get(turn.conversation_id)
         if conversation is None:
             raise NotFoundFailure(f"There is no conversation {turn.conversation_id}.")
+        if conversation.tip != turn.after:
+            raise TipMovedFailure("Somebody else wrote into this conversation.")
         new = [turn.answer] if turn.prompt is None else [turn.prompt, turn.answer]
         for message in new:
             self._messages.by_id[message.id] = message

@@ -1,7 +1,7 @@
 """An open Tina."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tina.assistant import Assistant, Conversations, Turn, TurnOptions
@@ -20,7 +20,7 @@ class App:
     conversations: Conversations
     paths: Paths
     default_model: str
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)  # keys are in it
     clock: Clock
     _assistant: Assistant
     _providers: Providers

@@ -118,7 +118,11 @@ async def _own_task_group() -> AsyncGenerator[TaskGroup]:
         leaving.set()
         # Bounded: each turn settles within its own limit.
         with anyio.CancelScope(shield=True):
-            await holder
+            try:
+                await holder
+            except BaseExceptionGroup as group:
+                # No group of exceptions crosses a wall; the first one tells it.
+                raise group.exceptions[0] from group
 
 
 def paths_for(

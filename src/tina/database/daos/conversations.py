@@ -41,7 +41,7 @@ _ADVANCE = """
 UPDATE conversations SET
   tip_id = :tip_id, message_count = message_count + :added,
   preview = :preview, last_message_at = max(last_message_at, :at)
-WHERE owner_id = :owner_id AND id = :id
+WHERE owner_id = :owner_id AND id = :id AND tip_id IS :after
 RETURNING message_count
 """
 
@@ -86,18 +86,29 @@ def between(
 
 
 def advance(connection: apsw.Connection, move: TipMove) -> int | None:
-    """Move the tip over new messages; the new count, or None without such a row."""
+    """Move the tip over new messages.
+
+    Returns:
+        The new count; None if there is no such row, or its tip is another.
+    """
     count: int | None = connection.execute(_ADVANCE, asdict(move)).get
     return count
 
 
-def refresh_preview(connection: apsw.Connection, move: TipMove) -> None:
+def refresh_preview(
+    connection: apsw.Connection,
+    *,
+    owner_id: int,
+    row_id: bytes,
+    tip_id: bytes,
+    preview: str,
+) -> None:
     """Set the preview, if that message is still the tip."""
     bindings = {
-        "owner_id": move.owner_id,
-        "id": move.id,
-        "tip_id": move.tip_id,
-        "preview": move.preview,
+        "owner_id": owner_id,
+        "id": row_id,
+        "tip_id": tip_id,
+        "preview": preview,
     }
     connection.execute(_REFRESH_PREVIEW, bindings)
 

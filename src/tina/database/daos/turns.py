@@ -20,7 +20,7 @@ INSERT INTO turns (
 _RUNNING = """
 SELECT owner_id, id, conversation_id, answer_id, lease_id, status, journal_from,
   created_at, ended_at
-FROM turns WHERE status = 'running' ORDER BY journal_from, rid
+FROM turns WHERE status = 'running' ORDER BY rid
 """
 
 _OF_ANSWER = """

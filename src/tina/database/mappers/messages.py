@@ -11,7 +11,7 @@ from tina.database.mappers.values import (
 )
 from tina.database.rows import MessageEnd, MessageRow
 from tina.domain.chat import StopReason, Usage
-from tina.domain.failures import FailureRecord
+from tina.domain.failures import DamagedFailure, FailureRecord
 from tina.domain.ids import ConversationId, MessageId, OwnerId
 from tina.domain.messages import Message, MessageStatus, Part, Replay, Role, TextPart
 
@@ -27,6 +27,21 @@ T = TypeVar("T")
 
 
 def to_message(row: MessageRow) -> Message:
+    """The message of a row.
+
+    Raises:
+        DamagedFailure: a column holds what no Tina up to this one writes.
+    """
+    try:
+        return _to_message(row)
+    except (ValueError, msgspec.DecodeError) as error:
+        raise DamagedFailure(
+            f"The message {row.id.hex()} cannot be read: {error}. "
+            "`tina db check` looks at the whole file."
+        ) from error
+
+
+def _to_message(row: MessageRow) -> Message:
     return Message(
         id=MessageId(row.id.hex()),
         conversation_id=ConversationId(row.conversation_id.hex()),

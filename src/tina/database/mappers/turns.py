@@ -42,4 +42,14 @@ def to_entry(message_id: MessageId, events: Sequence[StreamEvent]) -> tuple[byte
 
 
 def to_events(entries: Iterable[str]) -> tuple[StreamEvent, ...]:
-    return tuple(event for entry in entries for event in _EVENTS.decode(entry))
+    """The events up to the first entry that cannot be read.
+
+    What comes after a gap would not join what came before it.
+    """
+    events: list[StreamEvent] = []
+    for entry in entries:
+        try:
+            events.extend(_EVENTS.decode(entry))
+        except msgspec.DecodeError:
+            break
+    return tuple(events)

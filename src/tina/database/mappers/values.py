@@ -1,4 +1,4 @@
-"""The values that every table shares: ids, times, JSON."""
+"""The values that every table shares: ids and times."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -66,7 +66,7 @@ CREATE TABLE turns (
 
 CREATE INDEX turns_running ON turns (journal_from) WHERE status = 'running';
 
--- What running answers said since their last checkpoint. AUTOINCREMENT: a row id must
+-- What running answers have said. AUTOINCREMENT: a row id must
 -- never be given twice, since `journal_from` and readers count on their order.
 CREATE TABLE journal (
   rid        INTEGER PRIMARY KEY AUTOINCREMENT,

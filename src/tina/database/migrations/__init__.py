@@ -32,7 +32,8 @@ def migrate(connection: apsw.Connection, path: Path) -> None:
         connection.pragma("user_version", LATEST_VERSION)
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # a full disk ends it by itself
+            connection.execute("ROLLBACK")
         raise
 
 

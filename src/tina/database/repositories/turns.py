@@ -17,7 +17,7 @@ from tina.database.mappers.turns import (
 from tina.database.mappers.values import id_to_bytes, to_milliseconds
 from tina.database.rows import TipMove
 from tina.domain.events import StreamEvent
-from tina.domain.failures import NotFoundFailure
+from tina.domain.failures import NotFoundFailure, TipMovedFailure
 from tina.domain.ids import LAPTOP_OWNER, ConversationId, MessageId
 from tina.domain.messages import Message
 from tina.domain.ports import Clock
@@ -59,11 +59,9 @@ class DatabaseTurns:
 def _begin(connection: apsw.Connection, turn: NewTurn) -> None:
     prompt, answer = turn.prompt, turn.answer
     new = [answer] if prompt is None else [prompt, answer]
-    count = conversations.advance(
-        connection, _tip_move(answer, added=len(new), preview_from=new[0])
-    )
+    count = conversations.advance(connection, _tip_move(turn, new))
     if count is None:
-        raise _no_conversation(turn.conversation_id)
+        raise _not_begun(connection, turn.conversation_id)
     for seq, message in enumerate(new, start=count - len(new)):
         messages.insert(connection, to_row(message, owner_id=LAPTOP_OWNER, seq=seq))
     row = to_new_row(turn, owner_id=LAPTOP_OWNER, journal_from=journal.end(connection))
@@ -76,7 +74,11 @@ def _settle(connection: apsw.Connection, answer: Message, ended_at: int) -> bool
         return False
     if answer.text:
         conversations.refresh_preview(
-            connection, _tip_move(answer, added=0, preview_from=answer)
+            connection,
+            owner_id=LAPTOP_OWNER,
+            row_id=id_to_bytes(answer.conversation_id),
+            tip_id=end.id,
+            preview=preview_of(answer),
         )
     turns.end(connection, owner_id=LAPTOP_OWNER, answer_id=end.id, ended_at=ended_at)
     journal.trim(connection)
@@ -92,18 +94,26 @@ def _read_journal(connection: apsw.Connection, message_id: bytes) -> list[str]:
     )
 
 
-def _tip_move(tip: Message, *, added: int, preview_from: Message) -> TipMove:
+def _tip_move(turn: NewTurn, new: Sequence[Message]) -> TipMove:
     return TipMove(
         owner_id=LAPTOP_OWNER,
-        id=id_to_bytes(tip.conversation_id),
-        tip_id=id_to_bytes(tip.id),
-        added=added,
-        preview=preview_of(preview_from),
-        at=to_milliseconds(tip.created_at),
+        id=id_to_bytes(turn.conversation_id),
+        after=None if turn.after is None else id_to_bytes(turn.after),
+        tip_id=id_to_bytes(new[-1].id),
+        added=len(new),
+        preview=preview_of(new[0]),
+        at=to_milliseconds(new[-1].created_at),
     )
 
 
-def _no_conversation(conversation_id: ConversationId) -> NotFoundFailure:
-    return NotFoundFailure(
-        f"There is no conversation {conversation_id}. `tina log` lists them."
+def _not_begun(
+    connection: apsw.Connection, conversation_id: ConversationId
+) -> NotFoundFailure | TipMovedFailure:
+    row_id = id_to_bytes(conversation_id)
+    if conversations.get(connection, owner_id=LAPTOP_OWNER, row_id=row_id) is None:
+        return NotFoundFailure(
+            f"There is no conversation {conversation_id}. `tina log` lists them."
+        )
+    return TipMovedFailure(
+        "Somebody else wrote into this conversation in the meantime; try again."
     )

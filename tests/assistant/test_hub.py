@@ -1,0 +1,62 @@
+"""Readers of one running answer."""
+
+import anyio
+import pytest
+
+from tina.assistant.hub import EventLog
+from tina.domain.events import StreamEvent, TextDelta
+
+pytestmark = pytest.mark.anyio
+
+ONE, TWO, THREE = (TextDelta("text", word) for word in ("one", "two", "three"))
+
+
+async def read_all(log: EventLog, found: list[StreamEvent]) -> None:
+    found.extend([event async for event in log.read()])
+
+
+async def test_every_reader_gets_everything_whenever_it_comes() -> None:
+    log = EventLog()
+    early: list[StreamEvent] = []
+    late: list[StreamEvent] = []
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(read_all, log, early)
+            await anyio.wait_all_tasks_blocked()
+            log.append([ONE])
+            await anyio.wait_all_tasks_blocked()
+            log.append([TWO, THREE])
+            log.end()
+        await read_all(log, late)
+
+    assert early == late == [ONE, TWO, THREE]
+
+
+async def test_what_is_added_while_a_reader_is_busy_is_not_missed() -> None:
+    log = EventLog()
+    log.append([ONE])
+    found: list[StreamEvent] = []
+
+    with anyio.fail_after(5):
+        async for event in log.read():
+            found.append(event)
+            if event is ONE:
+                log.append([TWO])
+            else:
+                log.end()
+
+    assert found == [ONE, TWO]
+
+
+async def test_an_answer_without_a_word_ends() -> None:
+    log = EventLog()
+    found: list[StreamEvent] = []
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(read_all, log, found)
+            await anyio.wait_all_tasks_blocked()
+            log.end()
+
+    assert found == []

@@ -1,13 +1,9 @@
 """The fold of events into parts."""
 
-import itertools
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tina.assistant import answer as answer_module
-from tina.assistant.answer import Answer, keepable, merge_deltas
+from tina.assistant.answer import Answer, keepable
 from tina.domain.chat import StopReason, Usage
 from tina.domain.events import (
     BlockEnd,
@@ -167,30 +163,3 @@ def test_an_answer_has_a_largest_number_of_blocks(
     else:
         with pytest.raises(TooLargeFailure, match="blocks"):
             fold(*starts)
-
-
-EVENTS = st.one_of(
-    st.builds(TextDelta, st.sampled_from(["a", "b"]), st.text(max_size=3)),
-    st.builds(
-        BlockStart,
-        st.sampled_from(["a", "b", "c"]),
-        st.sampled_from([BlockKind.TEXT, BlockKind.REASONING]),
-    ),
-    st.builds(ToolArgumentsDelta, st.just("t"), st.text(max_size=3)),
-    st.just(KeepAlive()),
-)
-
-
-@given(st.lists(EVENTS, max_size=20))
-def test_merging_deltas_changes_nothing_about_the_answer(
-    events: list[StreamEvent],
-) -> None:
-    merged = merge_deltas(events)
-
-    assert fold(*merged).parts() == fold(*events).parts()
-    assert not any(
-        isinstance(first, TextDelta)
-        and isinstance(second, TextDelta)
-        and first.key == second.key
-        for first, second in itertools.pairwise(merged)
-    )

@@ -86,6 +86,16 @@ class Broken(MemoryTurns):
         raise ZeroDivisionError("on purpose")
 
 
+class BrokenAtFirst(MemoryTurns):
+    was_asked = False
+
+    async def begin(self, turn: NewTurn) -> None:
+        if not self.was_asked:
+            self.was_asked = True
+            raise ZeroDivisionError("on purpose")
+        await super().begin(turn)
+
+
 class Overtaken(MemoryTurns):
     async def begin(self, turn: NewTurn) -> None:
         raise TipMovedFailure("Somebody was faster.")
@@ -307,6 +317,16 @@ async def test_two_who_ask_at_once_both_stay_in_the_conversation() -> None:
         assert len(branch) == 4
 
 
+async def test_a_beginning_that_breaks_is_told_and_other_turns_go_on() -> None:
+    async with house("Ice.", turns=BrokenAtFirst) as here:
+        with pytest.raises(ZeroDivisionError, match="on purpose"):
+            await here.send()
+
+        answer = await (await here.send("Again?")).result()
+
+        assert answer.status is MessageStatus.COMPLETE
+
+
 async def test_who_is_overtaken_again_and_again_is_told() -> None:
     async with house("Ice.", turns=Overtaken) as here:
         with pytest.raises(BusyFailure, match="try again"):
@@ -321,6 +341,10 @@ async def test_an_end_that_cannot_be_stored_is_told_to_who_waits() -> None:
 
         with pytest.raises(StorageFailure, match="No room"):
             await turn.result()
+        assert (turn.answer.status, turn.answer.text) == (
+            MessageStatus.COMPLETE,
+            "Once",
+        )
 
         assert (await here.stored(turn)).status is MessageStatus.STREAMING
 

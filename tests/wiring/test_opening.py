@@ -1,5 +1,6 @@
 """The library as programs open it, on a real database."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -114,6 +115,45 @@ async def test_who_asked_may_be_cancelled_and_the_turn_goes_on(tmp_path: Path) -
 
     assert answer.status is MessageStatus.COMPLETE
     assert [message.text for message in messages] == ["Why?", "Ice."]
+
+
+async def test_no_cancelled_asker_leaves_a_turn_without_a_task(
+    tmp_path: Path,
+) -> None:
+    """However who asked is cancelled, a turn that was stored is also run."""
+    provider = ScriptedProvider("Ice.")
+    async with tina.open(tmp_path, providers={"scripted": provider}) as app:
+        conversation = await open_conversation(app)
+        for looks in range(60):
+            asker = asyncio.ensure_future(app.send(conversation.id, "Why?"))
+            for _ in range(looks):
+                await asyncio.sleep(0)
+            asker.cancel()
+            await asyncio.wait([asker])
+    async with tina.open(tmp_path) as app:
+        messages = await app.conversations.messages(conversation.id)
+
+    statuses = {message.status for message in messages}
+    assert statuses <= {MessageStatus.COMPLETE, MessageStatus.INTERRUPTED}
+
+
+async def test_an_opening_that_is_cancelled_ends_quietly(tmp_path: Path) -> None:
+    async def open_and_leave() -> None:
+        async with tina.open(tmp_path):
+            return
+
+    for looks in range(40):
+        opening = asyncio.ensure_future(open_and_leave())
+        for _ in range(looks):
+            await asyncio.sleep(0)
+        opening.cancel()
+        done, _ = await asyncio.wait([opening])
+        assert all(task.cancelled() or task.exception() is None for task in done)
+
+
+async def test_a_home_whose_name_is_no_text_is_refused() -> None:
+    with pytest.raises(InvalidInputFailure, match="TINA_HOME"):
+        paths_for(None, {"TINA_HOME": "/\udcff"})
 
 
 async def test_another_app_does_not_settle_a_living_answer(tmp_path: Path) -> None:

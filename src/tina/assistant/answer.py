@@ -4,7 +4,7 @@ The same fold runs while an answer streams and when a journal is read after its 
 died, so both give the same parts for the same events.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import assert_never
 
 from tina.domain.chat import Usage
@@ -116,29 +116,6 @@ def _clean(event: StreamEvent) -> StreamEvent:
             return ToolArgumentsDelta(key, clean_text(fragment))
         case _:
             return event
-
-
-def merge_deltas(events: Sequence[StreamEvent]) -> list[StreamEvent]:
-    """The same events with neighbouring deltas of one block made one."""
-    merged: list[StreamEvent] = []
-    pieces: list[str] = []
-    key = ""
-    for event in events:
-        if isinstance(event, TextDelta) and (not pieces or event.key == key):
-            key = event.key
-            pieces.append(event.text)
-            continue
-        if pieces:
-            merged.append(TextDelta(key, "".join(pieces)))
-            pieces.clear()
-        if isinstance(event, TextDelta):
-            key = event.key
-            pieces.append(event.text)
-        else:
-            merged.append(event)
-    if pieces:
-        merged.append(TextDelta(key, "".join(pieces)))
-    return merged
 
 
 def _part(block: _Block) -> Part | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from types import TracebackType
 
 import anyio
 import msgspec
@@ -21,6 +22,7 @@ from tina.domain.chat import (
 from tina.domain.conversations import Conversation
 from tina.domain.failures import (
     BusyFailure,
+    ClosedFailure,
     InvalidInputFailure,
     NotFoundFailure,
     TipMovedFailure,
@@ -165,11 +167,22 @@ class Assistant:
         self, new: NewTurn, provider: Provider, request: ChatRequest
     ) -> Turn:
         turn = Turn(new.answer, turns=self._ports.turns, journal=self._journal)
-        # Shielded: a stored turn without a task would be nobody's. It is bounded by
-        # the database's own limit.
-        with anyio.CancelScope(shield=True):
-            await self._ports.turns.begin(new)
-            await self._group.start(turn.run, provider, request)
+        beginning = _Beginning()
+
+        async def begin_and_run() -> None:
+            with beginning:
+                # Shielded: a stored turn that nobody runs would be nobody's. It is
+                # bounded by the database's own limit.
+                with anyio.CancelScope(shield=True):
+                    await self._ports.turns.begin(new)
+            if beginning.failure is None:
+                await turn.run(provider, request)
+
+        # In a task that is not the caller's: who asked may be cancelled in any way.
+        self._group.start_soon(begin_and_run)
+        await beginning.is_over.wait()
+        if beginning.failure is not None:
+            raise beginning.failure
         return turn
 
     async def _read(
@@ -211,6 +224,30 @@ class Assistant:
             created_at=self._ports.clock.now(),
             model=str(model),
         )
+
+
+class _Beginning:
+    """Carries how a turn's beginning went from its task to whoever waits for it."""
+
+    def __init__(self) -> None:
+        self.is_over = anyio.Event()
+        self.failure: Exception | None = None
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if isinstance(error, Exception):
+            self.failure = error
+        elif error is not None:
+            self.failure = ClosedFailure("Tina was closed before this could be asked.")
+        self.is_over.set()
+        return isinstance(error, Exception)
 
 
 async def _while_the_tip_moves(ask: Callable[[], Awaitable[Turn]]) -> Turn:

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 
 import anyio
 
-from tina.assistant.answer import merge_deltas
-from tina.domain.events import StreamEvent
+from tina.domain.events import StreamEvent, merge_deltas
 from tina.domain.failures import StorageFailure
 from tina.domain.ids import MessageId
 from tina.domain.ports import Clock, TurnRepository

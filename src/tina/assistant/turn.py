@@ -12,8 +12,6 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 
 import anyio
-from anyio import TASK_STATUS_IGNORED
-from anyio.abc import TaskStatus
 
 from tina.assistant.answer import Answer, keepable
 from tina.assistant.hub import EventLog
@@ -74,6 +72,14 @@ class Turn:
     def model(self) -> str | None:
         return self._answer.model
 
+    @property
+    def answer(self) -> Message:
+        """The answer as far as it is known here, stored or not.
+
+        While it runs it says nothing yet; `events` does.
+        """
+        return self._answer
+
     def events(self) -> AsyncGenerator[StreamEvent]:
         """Everything said from the beginning, then live; `Finish` or `Failed` is last.
 
@@ -85,7 +91,7 @@ class Turn:
         """The answer as it was stored in the end, whatever its status.
 
         Raises:
-            StorageFailure: its end could not be stored.
+            StorageFailure: its end could not be stored; `answer` still has it.
         """
         await self._ended.wait()
         if self._failure_to_store is not None:
@@ -102,19 +108,15 @@ class Turn:
         self,
         provider: Provider,
         request: ChatRequest,
-        *,
-        task_status: TaskStatus[None] = TASK_STATUS_IGNORED,
     ) -> None:
         """Drive the turn to its end; called once, by whoever owns its task.
 
         A provider's failure is the turn's outcome: it is stored, not raised.
-        `task_status` is told at once: from there on the turn settles whatever comes.
 
         Raises:
             The runtime's cancellation, after what was said was stored.
         """
         ending: Message | None = None
-        task_status.started()
         try:
             with self._scope:
                 ending = await self._stream(provider, request)
@@ -177,11 +179,11 @@ class Turn:
             f"The answer's end could not be stored within {SETTLE_TIMEOUT_S:g} s; "
             "Tina settles it when she is opened the next time."
         )
+        self._answer = ending
         try:
             with anyio.move_on_after(SETTLE_TIMEOUT_S, shield=True):
                 await self._turns.settle(ending)
                 self._journal.forget(ending.id)
-                self._answer = ending
                 self._failure_to_store = None
         except Failure as failure:
             _logger.warning("turn_not_settled", extra={"kind": failure.kind})

@@ -64,30 +64,54 @@ def storage_failures(path: Path) -> Generator[None]:
         raise _failure_for(error, path) from error
 
 
+_MEANINGS: tuple[
+    tuple[tuple[type[apsw.Error], ...], type[StorageFailure], str], ...
+] = (
+    (
+        (apsw.BusyError, apsw.LockedError),
+        BusyFailure,
+        "Another process has held the database {path} for "
+        f"{BUSY_TIMEOUT_MS // 1000} s. Try again when it is done.",
+    ),
+    (
+        (apsw.FullError,),
+        DiskFullFailure,
+        "No room left for the database {path}. Free some space and try again.",
+    ),
+    (
+        (apsw.NotADBError, apsw.CorruptError, apsw.FormatError),
+        DamagedFailure,
+        "The file {path} is damaged or is no database; Tina left it as it is. "
+        "Put a backup in its place, or move it away to begin with an empty one.",
+    ),
+    (
+        (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError),
+        UnwritableFailure,
+        "The database {path} cannot be opened for writing. Check the permissions of "
+        "the file and its folder, or choose another folder with TINA_HOME.",
+    ),
+    (
+        (apsw.IOError,),
+        StorageFailure,
+        "The disk failed under the database {path} ({error}). "
+        "Is it full, unplugged or damaged?",
+    ),
+    (
+        (apsw.Error,),
+        StorageFailure,
+        "The database {path} could not do it: {error}",
+    ),
+)
+
+
 def _failure_for(error: apsw.Error, path: Path) -> StorageFailure:
-    match error:
-        case apsw.BusyError() | apsw.LockedError():
-            return BusyFailure(
-                f"Another process has held the database {path} for "
-                f"{BUSY_TIMEOUT_MS // 1000} s. Try again when it is done."
-            )
-        case apsw.FullError():
-            return DiskFullFailure(
-                f"No room left for the database {path}. Free some space and try again."
-            )
-        case apsw.NotADBError() | apsw.CorruptError() | apsw.FormatError():
-            return DamagedFailure(
-                f"The file {path} is damaged or is no database; Tina left it as it is. "
-                "Put a backup in its place, or move it away to begin with an empty one."
-            )
-        case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError():
-            return UnwritableFailure(
-                f"The database {path} cannot be opened for writing. Check the "
-                "permissions of the file and its folder, or choose another folder "
-                "with TINA_HOME."
-            )
-        case _:
-            return StorageFailure(f"The database {path} could not do it: {error}")
+    """What an error of SQLite means for a person; the first that fits."""
+    failure, sentence = next(
+        (failure, sentence)
+        for classes, failure, sentence in _MEANINGS
+        if isinstance(error, classes)
+    )
+    return failure(sentence.format(path=path, error=error))
 
 
 def open_writer(path: Path) -> apsw.Connection:

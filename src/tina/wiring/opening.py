@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 from tina import __version__
 from tina.assistant import Assistant, Conversations, Journal, Ports, recover
 from tina.database import Database
+from tina.domain.failures import InvalidInputFailure
 from tina.domain.ports import (
     Clock,
     ConversationRepository,
@@ -24,6 +25,7 @@ from tina.domain.ports import (
     SecretStore,
     TurnRepository,
 )
+from tina.domain.text import is_clean
 from tina.networking.http import HttpClient
 from tina.providers.registry import ProviderRegistry
 from tina.storage.paths import Paths, ensure_folder, find_paths
@@ -107,7 +109,8 @@ async def _own_task_group() -> AsyncGenerator[TaskGroup]:
 
     async def hold() -> None:
         async with anyio.create_task_group() as group:
-            opened.set_result(group)
+            if not opened.done():  # whoever opened may be cancelled by now
+                opened.set_result(group)
             await leaving.wait()
             group.cancel_scope.cancel()
 
@@ -129,10 +132,21 @@ def paths_for(
     home: str | os.PathLike[str] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Paths:
-    """Where everything lies: `home`, else `TINA_HOME`, else the system's folders."""
+    """Where everything lies: `home`, else `TINA_HOME`, else the system's folders.
+
+    Raises:
+        InvalidInputFailure: the folder's name is none that a database can have.
+    """
     environment = os.environ if environment is None else environment
     chosen = home or environment.get("TINA_HOME") or None
-    return find_paths(None if chosen is None else Path(chosen).expanduser().absolute())
+    if chosen is None:
+        return find_paths(None)
+    if not is_clean(str(chosen)):
+        raise InvalidInputFailure(
+            f"The folder {str(chosen)!a} has a name that is not UTF-8 text. "
+            "Choose another one with TINA_HOME."
+        )
+    return find_paths(Path(chosen).expanduser().absolute())
 
 
 async def _open_ports(

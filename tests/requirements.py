@@ -82,6 +82,71 @@ REQUIREMENTS = (
         "docs/design/answer-as-data.md",
     ),
     Requirement(
+        "networking:deadlines",
+        "Connecting, headers, silence and the whole answer each have their deadline.",
+        "tina.domain.chat.Deadlines",
+    ),
+    Requirement(
+        "networking:origin:https-only",
+        "Plain http to another machine is refused before anything is sent.",
+        "RFC 9110, section 17.11",
+    ),
+    Requirement(
+        "networking:origin:no-redirect",
+        "A redirect is not followed, so no key reaches a place that nobody named.",
+        "RFC 9110, section 15.4",
+    ),
+    Requirement(
+        "networking:sse:any-cut",
+        "Server-sent events are read as the standard says, wherever bytes are cut.",
+        "HTML standard, Server-sent events",
+    ),
+    Requirement(
+        "networking:sse:bounded",
+        "An event over the limit is refused, and what came before it is kept.",
+        "tina.networking.sse",
+    ),
+    Requirement(
+        "providers:capture:any-cut",
+        "Every recorded answer gives the same events, wherever its bytes are cut.",
+        "OpenAI API reference, Chat Completions, streaming",
+    ),
+    Requirement(
+        "providers:cut:exact-prefix",
+        "A stream that is cut gives an exact prefix of the answer, never a whole one.",
+        "RFC 9112, section 8",
+    ),
+    Requirement(
+        "providers:key:never-shown",
+        "A key that a server repeats is in no message, cause, record or log.",
+        "tina.domain.secret",
+    ),
+    Requirement(
+        "providers:local-deadlines",
+        "The local model has a total and an idle deadline; failures name the option.",
+        "docs/design/local-model.md",
+    ),
+    Requirement(
+        "providers:local-stop:one-token",
+        "The local model stops within one token.",
+        "docs/design/local-model.md",
+    ),
+    Requirement(
+        "providers:no-answer:fails",
+        "A success that is no answer is a failure.",
+        "OpenAI API reference, Chat Completions",
+    ),
+    Requirement(
+        "providers:overflow:both-numbers",
+        "A prompt that does not fit is refused with its size and the window's.",
+        "tina.domain.failures.ContextOverflowFailure",
+    ),
+    Requirement(
+        "providers:pull:leaves-nothing",
+        "A pull that fails or is cancelled leaves nothing.",
+        "docs/design/local-model.md",
+    ),
+    Requirement(
         "turn:failure:keeps-text",
         "A failed answer keeps what was said, and its failure.",
         "docs/design/answer-as-data.md",

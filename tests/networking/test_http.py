@@ -9,6 +9,7 @@ import anyio
 import pytest
 from aiohttp.test_utils import unused_port
 
+from tests.conftest import NetworkGuard, NetworkGuardError
 from tina.domain.chat import Deadlines
 from tina.domain.failures import (
     ClosedFailure,
@@ -210,6 +211,7 @@ SLOW = [
 ]
 
 
+@pytest.mark.requirement("networking:deadlines")
 @pytest.mark.parametrize(("recording", "deadlines", "said", "advice"), SLOW)
 async def test_each_wait_has_its_deadline(
     recording: Recording, deadlines: Deadlines, said: str, advice: str
@@ -224,6 +226,7 @@ async def test_each_wait_has_its_deadline(
     assert server.deliveries[0].hung_up
 
 
+@pytest.mark.requirement("networking:deadlines")
 async def test_a_steady_stream_still_ends_at_the_total_deadline() -> None:
     async def pause(_: int) -> None:
         await asyncio.sleep(0.01)
@@ -237,6 +240,7 @@ async def test_a_steady_stream_still_ends_at_the_total_deadline() -> None:
     assert "-o total_timeout_s" in failure.message
 
 
+@pytest.mark.requirement("networking:deadlines")
 async def test_connecting_has_its_deadline() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -422,6 +426,7 @@ async def test_headers_have_a_limit(headers: tuple[tuple[str, str], ...]) -> Non
     assert isinstance(failure, TooLargeFailure)
 
 
+@pytest.mark.requirement("networking:origin:no-redirect")
 @pytest.mark.parametrize(
     ("location", "named"),
     [
@@ -441,6 +446,7 @@ async def test_a_redirect_is_not_followed(location: str, named: str) -> None:
     assert len(server.requests) == 1
 
 
+@pytest.mark.requirement("networking:origin:https-only")
 async def test_plain_http_to_another_machine_is_refused_before_anything_is_sent() -> (
     None
 ):
@@ -448,6 +454,26 @@ async def test_plain_http_to_another_machine_is_refused_before_anything_is_sent(
         failure = await failure_of(fetch(client, "http://192.0.2.1/v1"))
 
     assert isinstance(failure, RefusedOriginFailure)
+
+
+async def test_plain_http_is_allowed_for_the_one_request_that_says_so(
+    network_guard: NetworkGuard,
+) -> None:
+    allowed = HttpRequest(method="GET", url="http://192.0.2.1/v1", allow_http=True)
+    forbidden = HttpRequest(method="GET", url="http://192.0.2.1/v1")
+    async with open_client() as client:
+
+        async def send(request: HttpRequest) -> None:
+            async with client.open(request, deadlines=Deadlines()):
+                pytest.fail("it was sent")
+
+        with pytest.raises(NetworkGuardError):
+            await send(allowed)
+        with pytest.raises(RefusedOriginFailure):
+            await send(forbidden)
+
+    assert network_guard.refused == ["'192.0.2.1'"]
+    network_guard.refused.clear()
 
 
 async def test_a_key_with_a_line_end_is_refused_without_showing_it() -> None:

@@ -55,6 +55,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.requirement("networking:origin:https-only")
 @pytest.mark.parametrize("url", REFUSED)
 def test_everything_else_is_refused_with_advice(url: str) -> None:
     with pytest.raises(RefusedOriginFailure) as caught:
@@ -62,6 +63,11 @@ def test_everything_else_is_refused_with_advice(url: str) -> None:
 
     assert "hunter2" not in caught.value.message
     assert caught.value.message.endswith(".") or "example" in caught.value.message
+
+
+def test_the_advice_is_something_that_a_person_can_do() -> None:
+    with pytest.raises(RefusedOriginFailure, match=r"Write https, or .*ssh tunnel"):
+        check_url("http://10.0.0.1:8000")
 
 
 def test_plain_http_can_be_allowed() -> None:

@@ -83,6 +83,7 @@ CASES = [
 ]
 
 
+@pytest.mark.requirement("networking:sse:any-cut")
 @pytest.mark.parametrize(("stream", "expected"), CASES)
 def test_the_cut_changes_nothing(
     stream: bytes, expected: list[ServerSentEvent]
@@ -125,6 +126,7 @@ def standard(stream: bytes) -> list[ServerSentEvent]:
     return events
 
 
+@pytest.mark.requirement("networking:sse:any-cut")
 @given(stream=STREAMS, cuts=st.lists(st.integers(0, 120), max_size=12))
 def test_it_reads_as_the_standard_says_however_it_is_cut(
     stream: bytes, cuts: list[int]
@@ -201,6 +203,7 @@ def feed_in_vain(decoder: SseDecoder, chunks: list[bytes]) -> None:
         assert decoder.feed(chunk) == []
 
 
+@pytest.mark.requirement("networking:sse:bounded")
 @pytest.mark.parametrize("stream", TOO_LARGE)
 def test_one_byte_more_is_refused_at_once_and_for_ever(stream: bytes) -> None:
     for chunks in ([stream], bytewise(stream)):
@@ -215,6 +218,7 @@ def test_one_byte_more_is_refused_at_once_and_for_ever(stream: bytes) -> None:
             _ = decoder.pending
 
 
+@pytest.mark.requirement("networking:sse:bounded")
 @pytest.mark.parametrize("stream", TOO_LARGE)
 def test_events_before_the_one_that_is_too_large_are_kept(stream: bytes) -> None:
     decoder = SseDecoder(max_event_bytes=LIMIT)

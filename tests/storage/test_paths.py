@@ -11,8 +11,7 @@ from tina.storage.paths import Paths, ensure_folder, failure_for, find_paths
 def test_a_home_holds_everything(tmp_path: Path) -> None:
     paths = find_paths(tmp_path)
 
-    assert paths == Paths(config=tmp_path, data=tmp_path, state=tmp_path)
-    assert paths.config_file == tmp_path / "config.toml"
+    assert paths == Paths(data=tmp_path, state=tmp_path)
     assert paths.database == tmp_path / "tina.db"
     assert paths.models == tmp_path / "models"
     assert paths.leases == tmp_path / "leases"
@@ -23,12 +22,11 @@ def test_a_home_holds_everything(tmp_path: Path) -> None:
 def test_without_a_home_the_system_says_where(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for kind in ("CONFIG", "DATA", "STATE"):
+    for kind in ("DATA", "STATE"):
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind.lower()))
 
     paths = find_paths(None)
 
-    assert paths.config_file == tmp_path / "config" / "tina" / "config.toml"
     assert paths.database == tmp_path / "data" / "tina" / "tina.db"
     assert paths.chat_history == tmp_path / "state" / "tina" / "chat_history"
     assert list(tmp_path.iterdir()) == []

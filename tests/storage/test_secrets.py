@@ -1,7 +1,8 @@
 import pytest
 
 from tina.domain.failures import InvalidInputFailure
-from tina.storage.secrets import EnvironmentSecretStore, variable_for
+from tina.domain.secret import variable_for
+from tina.storage.secrets import EnvironmentSecretStore
 
 pytestmark = pytest.mark.anyio
 

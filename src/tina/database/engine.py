@@ -3,6 +3,7 @@
 A job crosses threads once per transaction, never once per statement.
 """
 
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -68,8 +69,11 @@ class Engine:
 
     async def close(self) -> None:
         """Finish what waits, close the file; bounded, and safe to call twice."""
+        # Begun before the first await: no cancellation can leave the threads behind.
+        stopping = threading.Thread(target=self._stop, name="tina-closer", daemon=True)
+        stopping.start()
         with anyio.move_on_after(CLOSE_TIMEOUT_S, shield=True):
-            await anyio.to_thread.run_sync(self._stop, abandon_on_cancel=True)
+            await anyio.to_thread.run_sync(stopping.join, abandon_on_cancel=True)
 
     def _stop(self) -> None:
         self._readers.stop()

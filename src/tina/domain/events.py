@@ -6,6 +6,7 @@ Blocks may overlap and end in any order. A stream holds one `Start`, and exactly
 Source: the union of the vendors' stream formats; `docs/design/answer-as-data.md`.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -71,6 +72,8 @@ class KeepAlive(_Event, frozen=True, gc=False, tag="alive"):
 
 
 class Finish(_Event, frozen=True, gc=False, tag="finish"):
+    """`replay` is None where the parts of the answer say all that the server said."""
+
     reason: StopReason
     raw_reason: str | None = None
     stop_sequence: str | None = None
@@ -92,3 +95,24 @@ StreamEvent: TypeAlias = (
     | Finish
     | Failed
 )
+
+
+def merge_deltas(events: Sequence[StreamEvent]) -> list[StreamEvent]:
+    """The same events with neighboring deltas of one block made one."""
+    merged: list[StreamEvent] = []
+    key, pieces = "", list[str]()
+    for event in events:
+        if isinstance(event, TextDelta) and pieces and event.key == key:
+            pieces.append(event.text)
+            continue
+        if pieces:
+            merged.append(TextDelta(key, "".join(pieces)))
+            pieces.clear()
+        if isinstance(event, TextDelta):
+            key = event.key
+            pieces.append(event.text)
+        else:
+            merged.append(event)
+    if pieces:
+        merged.append(TextDelta(key, "".join(pieces)))
+    return merged

@@ -10,7 +10,7 @@ def clean_text(text: str) -> str:
 
     PostgreSQL refuses NUL, and nothing can encode a lone surrogate as UTF-8.
     """
-    if text.isascii() and "\0" not in text:  # the most of what models say
+    if text.isascii() and "\0" not in text:  # most of what models say
         return text
     return _UNHOLDABLE.sub(_replacement, text)
 

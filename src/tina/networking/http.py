@@ -31,7 +31,7 @@ from tina.domain.failures import (
     TooLargeFailure,
 )
 from tina.domain.ports import Clock
-from tina.networking.mishaps import (
+from tina.networking.failures import (
     failure_to_open,
     failure_to_read,
     harmless_cause,
@@ -51,18 +51,21 @@ _UNSENDABLE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """`allow_http` permits plain http to another machine, for this request only."""
+
     method: str
     url: str
     headers: Mapping[str, str] = {}
     body: bytes | None = None
+    allow_http: bool = False
 
     def __repr__(self) -> str:
         # Headers hold keys and bodies hold conversations.
         return f"HttpRequest({self.method})"
 
 
-class _Passage:
-    """What is noted about one request on its way."""
+class _Attempt:
+    """What is noted while a request is sent once."""
 
     def __init__(self, headers_timeout_s: float) -> None:
         self.is_reused = False
@@ -149,14 +152,15 @@ class HttpResponse:
             raise self._timeout(total_left_s) from error
         except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
             failure = failure_to_read(error, self._host)
-            # aiohttp hides what arrived before the loss; it belongs to the answer.
-            # No public call returns it.
-            rest = self._content._read_nowait(-1)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-            if not rest:
-                raise failure from error
-            failure.__cause__ = error
-            self._failure = failure
-            return rest
+            failure.__cause__ = harmless_cause(error)
+        # Raised out here, or an exception that may hold the key would be its context.
+        self._failure = failure
+        # aiohttp hides what arrived before the loss; it belongs to the answer.
+        # No public call returns it.
+        rest = self._content._read_nowait(-1)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        if not rest:
+            raise failure
+        return rest
 
     def _timeout(self, total_left_s: float) -> ProviderFailure:
         limits = self._deadlines
@@ -180,17 +184,11 @@ class HttpResponse:
 
 
 class HttpClient:
-    """Opens requests on pooled connections; belongs to one event loop.
+    """Opens requests on pooled connections; belongs to one event loop."""
 
-    `allow_http` permits plain http to other machines.
-    """
-
-    def __init__(
-        self, *, clock: Clock, user_agent: str, allow_http: bool = False
-    ) -> None:
+    def __init__(self, *, clock: Clock, user_agent: str) -> None:
         self._clock = clock
         self._user_agent = user_agent
-        self._allow_http = allow_http
         self._session: aiohttp.ClientSession | None = None
         self._is_closed = False
 
@@ -213,7 +211,7 @@ class HttpClient:
             ProtocolFailure: the answer is no HTTP.
             ClosedFailure: the client was closed.
         """
-        host = check_url(request.url, allow_http=self._allow_http).host
+        host = check_url(request.url, allow_http=request.allow_http).host
         _check_headers(request.headers)
         ends_at = self._clock.monotonic() + deadlines.total_timeout_s
         response = await self._send(request, deadlines, host)
@@ -241,13 +239,13 @@ class HttpClient:
     async def _send(
         self, request: HttpRequest, deadlines: Deadlines, host: str
     ) -> "aiohttp.ClientResponse":
-        passage = _Passage(deadlines.headers_timeout_s)
+        attempt = _Attempt(deadlines.headers_timeout_s)
         try:
-            return await self._send_once(request, deadlines, host, passage)
+            return await self._send_once(request, deadlines, host, attempt)
         except ConnectionFailure:
-            if not passage.is_reused:
+            if not attempt.is_reused:
                 raise
-        again = _Passage(deadlines.headers_timeout_s)
+        again = _Attempt(deadlines.headers_timeout_s)
         return await self._send_once(request, deadlines, host, again)
 
     async def _send_once(
@@ -255,7 +253,7 @@ class HttpClient:
         request: HttpRequest,
         deadlines: Deadlines,
         host: str,
-        passage: _Passage,
+        attempt: _Attempt,
     ) -> "aiohttp.ClientResponse":
         session = self._open_session()
         import aiohttp
@@ -263,7 +261,7 @@ class HttpClient:
 
         connect_s = deadlines.connect_timeout_s
         try:
-            async with passage.scope:
+            async with attempt.scope:
                 return await session.request(
                     request.method,
                     URL(request.url, encoded=True),
@@ -273,7 +271,7 @@ class HttpClient:
                     timeout=aiohttp.ClientTimeout(
                         connect=connect_s, sock_connect=connect_s
                     ),
-                    trace_request_ctx=passage,
+                    trace_request_ctx=attempt,
                 )
         except aiohttp.ServerTimeoutError as error:
             what = f"No connection to {host!r}"
@@ -286,7 +284,7 @@ class HttpClient:
             ) from error
         except (aiohttp.ClientError, OSError) as error:
             failure, cause = failure_to_open(error, host), harmless_cause(error)
-        # Raised out here, or the exception that holds the key would be its context.
+        # Raised out here, like the failures to read.
         raise failure from cause
 
     def _open_session(self) -> "aiohttp.ClientSession":
@@ -323,9 +321,9 @@ async def _note_reuse(_: object, context: SimpleNamespace, __: object) -> None:
 async def _start_waiting_for_headers(
     _: object, context: SimpleNamespace, __: object
 ) -> None:
-    passage: _Passage = context.trace_request_ctx
+    attempt: _Attempt = context.trace_request_ctx
     now = asyncio.get_running_loop().time()
-    passage.scope.reschedule(now + passage.headers_timeout_s)
+    attempt.scope.reschedule(now + attempt.headers_timeout_s)
 
 
 def _tell_reader_of_loss(response: "aiohttp.ClientResponse") -> None:

@@ -48,7 +48,8 @@ def check_url(url: str, *, allow_http: bool = False) -> Origin:
     if parts.scheme == "http" and not (allow_http or is_loopback(host)):
         raise RefusedOriginFailure(
             f"Plain http to {host!r} would show the key and the conversation to the "
-            "network. Write https, or allow http for this provider."
+            "network. Write https, or reach the server through 127.0.0.1, "
+            "for example with an ssh tunnel."
         )
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return Origin(parts.scheme, host, port)

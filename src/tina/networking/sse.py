@@ -55,7 +55,7 @@ class SseDecoder:
 
     @property
     def retry_ms(self) -> int | None:
-        """The last reconnection time that the server asked for."""
+        """The stream's reconnection time, as the server set it last."""
         return self._retry_ms
 
     @property

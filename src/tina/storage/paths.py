@@ -27,13 +27,8 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 class Paths(msgspec.Struct, frozen=True, kw_only=True):
     """The folders, of which none need exist."""
 
-    config: Path
     data: Path
     state: Path
-
-    @property
-    def config_file(self) -> Path:
-        return self.config / "config.toml"
 
     @property
     def database(self) -> Path:
@@ -61,16 +56,12 @@ def find_paths(home: Path | None) -> Paths:
         home: holds everything; None means the usual folders of the system.
     """
     if home is not None:
-        return Paths(config=home, data=home, state=home)
+        return Paths(data=home, state=home)
     # Imported here: whoever names a home does not pay for it.
     import platformdirs
 
     folders = platformdirs.PlatformDirs(_NAME, appauthor=False)
-    return Paths(
-        config=folders.user_config_path,
-        data=folders.user_data_path,
-        state=folders.user_state_path,
-    )
+    return Paths(data=folders.user_data_path, state=folders.user_state_path)
 
 
 def ensure_folder(path: Path) -> None:

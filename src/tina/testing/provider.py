@@ -45,8 +45,9 @@ Step = str | Failure | Cut | Hang | Pause | Exception
 class ScriptedProvider:
     """Fulfils `Provider`: streams its steps, then finishes with `StopReason.STOP`.
 
-    A text is one delta in a batch of its own, a failure is raised, `HANG` waits for
-    ever, `CUT` ends the stream without a finish, `Pause` waits on the clock.
+    A text is one delta in a batch of its own, a failure is raised after the end of the
+    block, any other exception as it is, `HANG` waits for ever, `CUT` ends the stream
+    without a finish, `Pause` waits on the clock.
 
     Attributes:
         requests: what was asked, oldest first.
@@ -94,6 +95,9 @@ class ScriptedProvider:
                     await anyio.sleep_forever()
                 case Pause():
                     await self._wait(step.seconds)
+                case Failure():
+                    yield [BlockEnd("text", is_incomplete=True)]
+                    raise step
                 case _:
                     raise step
         usage = Usage(input_tokens=len(request.messages), output_tokens=said)

@@ -5,7 +5,7 @@ Also the one real clock, id factory, source of chance and reader of the environm
 
 from tina.assistant import Turn
 from tina.wiring.app import App
-from tina.wiring.command_line import open_for, pull_weights
+from tina.wiring.command_line import open_for, pull_weights, set_up_log
 from tina.wiring.opening import Replacements, open_app, paths_for
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "open_for",
     "paths_for",
     "pull_weights",
+    "set_up_log",
 ]

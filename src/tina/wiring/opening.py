@@ -210,6 +210,7 @@ def _open_providers(
         return LocalProvider(models=paths.models, clock=clock)
 
     def make_openai() -> Provider:
+        from tina.providers.openai.encode import is_openai
         from tina.providers.openai.provider import OpenAiProvider
 
         return OpenAiProvider(
@@ -217,7 +218,7 @@ def _open_providers(
             base_url=openai_url,
             secrets=keys,
             clock=clock,
-            key_required=openai_url == OPENAI_BASE_URL,
+            key_required=is_openai(openai_url),
         )
 
     is_openai_set_up = any(

@@ -62,6 +62,7 @@ async def test_nothing_is_lost_or_moved_however_the_threads_meet() -> None:
     assert max(len(batch) for batch in batches) <= 3
 
 
+@pytest.mark.requirement("providers:local-stop:one-token")
 async def test_after_a_stop_not_one_chunk_is_wanted() -> None:
     generation = Generation()
     first = generation.offer("a")

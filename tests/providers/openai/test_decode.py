@@ -20,6 +20,7 @@ from tina.domain.events import (
 from tina.domain.failures import (
     BillingFailure,
     Failure,
+    ModelNotFoundFailure,
     OverloadFailure,
     ProtocolFailure,
     ProviderFailure,
@@ -458,17 +459,11 @@ def test_fragments_become_calls(
             (start.call_id, start.tool, arguments_of(events, start.key))
             for start in starts
         ]
-        replay = finish_of(events).replay
-        assert replay is not None
-        sent_back = msgspec.json.decode(replay.payload)["tool_calls"]
         assert [start.key for start in starts] == [
             f"tool:{n}" for n in range(len(starts))
         ]
         assert calls == expected
-        assert [
-            (call["id"], call["function"]["name"], call["function"]["arguments"])
-            for call in sent_back
-        ] == expected
+        assert finish_of(events).replay is None
 
 
 def test_the_old_single_call_is_a_call() -> None:
@@ -497,21 +492,76 @@ def test_a_length_limit_makes_the_last_call_doubtful(
     assert BlockEnd("tool:1", is_incomplete=is_incomplete) in events
 
 
-def test_the_replay_is_the_message_as_it_is_sent() -> None:
+EXPRESSED = [
+    pytest.param([chunk({"content": "Hi"})], id="text"),
+    pytest.param(
+        [chunk({"reasoning": "hm"}), chunk({"content": "Hi"})], id="reasoning"
+    ),
+    pytest.param([chunk({"refusal": "No."})], id="refusal"),
+    pytest.param([tools(called(0, "look", "{}", id="1"))], id="call"),
+    pytest.param(
+        [chunk({"content": "Hi", "reasoning_details": None, "audio": None})], id="nulls"
+    ),
+    pytest.param([tools(called(0, "a", id="1", extra_content=None))], id="null-extra"),
+]
+
+
+@pytest.mark.parametrize("payloads", EXPRESSED)
+def test_what_the_parts_express_is_not_told_twice(payloads: list[bytes]) -> None:
+    assert finish_of(decode(*payloads, END)).replay is None
+
+
+def replay_of(events: list[StreamEvent]) -> dict[str, object]:
+    replay = finish_of(events).replay
+    assert replay is not None
+    assert replay.provider == "openai"
+    return msgspec.json.decode(replay.payload, type=dict[str, object])
+
+
+def test_what_the_parts_cannot_express_is_in_the_replay_of_the_whole_message() -> None:
+    detail = {"type": "reasoning.encrypted", "index": 0, "data": "x", "format": "f"}
+
     events = decode(
         chunk({"reasoning": "hm", "reasoning_content": "hm"}),
+        chunk({"reasoning_details": [detail]}),
+        chunk({"reasoning_details": [{**detail, "data": "y"}]}),
         chunk({"content": "Hi"}),
         END,
     )
 
-    replay = finish_of(events).replay
-    assert replay is not None
-    assert replay.provider == "openai"
-    assert msgspec.json.decode(replay.payload) == {
+    assert replay_of(events) == {
         "role": "assistant",
         "reasoning": "hm",
         "content": "Hi",
+        "reasoning_details": [{**detail, "data": "xy"}],
     }
+
+
+def test_a_signed_call_is_replayed_with_its_signature() -> None:
+    signature = {"google": {"thought_signature": "c2ln"}}
+    call = called(0, "look", "{}", id="1", extra_content=signature)
+
+    events = decode(tools(call, called(1, "look", "{}", id="2")), END)
+
+    function = {"name": "look", "arguments": "{}"}
+    assert replay_of(events)["tool_calls"] == [
+        {
+            "id": "1",
+            "type": "function",
+            "function": function,
+            "extra_content": signature,
+        },
+        {"id": "2", "type": "function", "function": function},
+    ]
+
+
+def test_an_error_event_names_the_model_that_was_asked_for() -> None:
+    decoder = ChatDecoder(model="asked")
+
+    failure = decoder.failure_in('{"error":{"code":404,"message":"no such model"}}')
+
+    assert isinstance(failure, ModelNotFoundFailure)
+    assert "openai has no model 'asked'" in failure.message
 
 
 ODD = [

@@ -128,7 +128,7 @@ CASES = [
             message(A, "three"),
         ],
         [assistant("One, two, three")],
-        id="continued",
+        id="neighbors",
     ),
     pytest.param(
         [message(A, "I look", call("1", "")), message(T, result("1"))],
@@ -167,7 +167,7 @@ CASES = [
 def test_history_becomes_messages(messages: list[Message], wires: list[Wire]) -> None:
     request = ChatRequest(model="m", messages=tuple(messages))
 
-    assert encode_messages(request) == wires
+    assert encode_messages(request, quirks=ChatQuirks()) == wires
 
 
 def test_openai_wants_null_where_an_answer_is_only_calls() -> None:
@@ -193,13 +193,11 @@ OPTIONS = ChatOptions(
 )
 
 
-def body_of(options: ChatOptions, quirks: ChatQuirks, *, stream: bool = True) -> Wire:
+def body_of(options: ChatOptions, quirks: ChatQuirks) -> Wire:
     request = ChatRequest(
         model="m", messages=(message(U, "Hi"),), system="Be brief", options=options
     )
-    return msgspec.json.decode(
-        encode_request(request, quirks=quirks, stream=stream), type=Wire
-    )
+    return msgspec.json.decode(encode_request(request, quirks=quirks), type=Wire)
 
 
 def test_a_request_holds_what_was_asked_for_and_no_more() -> None:
@@ -232,12 +230,6 @@ def test_every_option_is_sent_under_its_name() -> None:
     }
 
 
-def test_a_request_without_a_stream_does_not_speak_of_one() -> None:
-    body = body_of(ChatOptions(), ChatQuirks(), stream=False)
-
-    assert body.keys() == {"model", "messages"}
-
-
 def test_openai_has_its_own_words() -> None:
     body = body_of(OPTIONS, quirks_for("https://api.openai.com/v1"))
 
@@ -253,6 +245,9 @@ def test_openai_has_its_own_words() -> None:
     ("base_url", "expected"),
     [
         ("https://api.openai.com/v1", True),
+        ("https://api.openai.com/v1/", True),
+        ("https://API.OpenAI.com", True),
+        ("https://api.openai.com.:443/v1", True),
         ("https://eu.api.openai.com/v1", True),
         ("https://api.openai.com.evil.example/v1", False),
         ("http://127.0.0.1:8080/v1", False),

@@ -32,11 +32,6 @@ class Engine:
         # Touched by the executor's thread only.
         self._loaded: Model | None = None
 
-    @property
-    def answer_count(self) -> int:
-        """How many answers are given or waited for."""
-        return len(self._open)
-
     @contextmanager
     def answer(self, setup: Setup, body: str) -> Generator[Generation]:
         """Queue a request; leaving the context stops it, and waits for nothing.

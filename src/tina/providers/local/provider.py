@@ -4,7 +4,7 @@ The engine speaks OpenAI's chat completions, so requests and answers are encoded
 decoded as for any server of that kind.
 """
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
@@ -19,9 +19,9 @@ from tina.domain.failures import (
     ModelNotFoundFailure,
     ModelUnavailableFailure,
     ProviderFailure,
-    TimeoutFailure,
 )
 from tina.domain.ports import Clock
+from tina.networking.failures import timeout_failure
 from tina.providers.local.engine import Engine
 from tina.providers.local.generation import Generation
 from tina.providers.local.gguf import NoGgufError, read_head
@@ -33,6 +33,7 @@ from tina.providers.local.weights import (
     find_weights,
     list_weights,
 )
+from tina.providers.openai.batches import decode_batch, with_ends
 from tina.providers.openai.decode import ChatDecoder
 from tina.providers.openai.encode import ChatQuirks, encode_request
 
@@ -86,9 +87,10 @@ class LocalProvider:
             wait = _Wait(self._clock, request.deadlines)
             with self._engine.answer(setup, encode(request, setup.name)) as generation:
                 first = await wait.for_first_chunks(generation)
-                events = _events(generation, first, wait=wait, model=setup.name)
-                async with aclosing(events):
-                    yield events
+                decoder = ChatDecoder(provider=_NAME, model=setup.name)
+                batches = _batches(generation, first, wait, decoder)
+                async with aclosing(with_ends(batches, decoder)) as answer:
+                    yield answer
         except ProviderFailure as failure:
             failure.provider = failure.provider or _NAME
             raise
@@ -153,43 +155,44 @@ class _Wait:
 
     async def for_first_chunks(self, generation: Generation) -> list[str]:
         """Without the idle deadline: a queue and a slow disk are no silence."""
-        return await self._within(self._left_s(), generation)
+        return await self._until_the_end(generation)
 
     async def for_chunks(self, generation: Generation) -> list[str]:
-        limit_s = min(self._left_s(), self._deadlines.idle_timeout_s)
-        return await self._within(limit_s, generation)
+        idle_s = self._deadlines.idle_timeout_s
+        if self._left_s() <= idle_s:
+            return await self._until_the_end(generation)
+        with anyio.move_on_after(idle_s):
+            return await generation.take()
+        raise timeout_failure(
+            "The local model said nothing more", "idle_timeout_s", idle_s
+        )
 
     def _left_s(self) -> float:
         return self._end - self._clock.monotonic()
 
-    async def _within(self, limit_s: float, generation: Generation) -> list[str]:
-        if limit_s > 0:
-            with anyio.move_on_after(limit_s):
+    async def _until_the_end(self, generation: Generation) -> list[str]:
+        left_s = self._left_s()
+        if left_s > 0:
+            with anyio.move_on_after(left_s):
                 return await generation.take()
-        raise TimeoutFailure(
-            "The local model took too long. Try a smaller one, or allow more time."
+        raise timeout_failure(
+            "The local model did not end its answer",
+            "total_timeout_s",
+            self._deadlines.total_timeout_s,
         )
 
 
-async def _events(
-    generation: Generation, chunks: list[str], *, wait: _Wait, model: str
+async def _batches(
+    generation: Generation, chunks: list[str], wait: _Wait, decoder: ChatDecoder
 ) -> AsyncGenerator[Sequence[StreamEvent], None]:
-    decoder = ChatDecoder(provider=_NAME, model=model)
-    try:
-        while chunks:
-            events, failure = _decode(decoder, chunks)
-            if events or failure is None:
-                yield events or [KeepAlive()]
-            if failure is not None:
-                raise failure
-            chunks = await wait.for_chunks(generation)
-        yield decoder.finish()
-    except Failure:
-        # Every block that began has its end; the failure itself is raised.
-        ends = decoder.abandon()
-        if ends:
-            yield ends
-        raise
+    while chunks:
+        events, failure = decode_batch(decoder.feed, chunks)
+        if events or failure is None:
+            yield events or [KeepAlive()]
+        if failure is not None:
+            raise failure
+        chunks = await wait.for_chunks(generation)
+    yield decoder.finish()
 
 
 def read_window(path: Path) -> int | None:
@@ -228,19 +231,6 @@ def encode(request: ChatRequest, name: str) -> str:
     if known and request.options.temperature is None:
         body |= known.sampling
     return msgspec.json.encode(body).decode()
-
-
-def _decode(
-    decoder: ChatDecoder, chunks: Iterable[str]
-) -> tuple[list[StreamEvent], ProviderFailure | None]:
-    """What the chunks say, and the failure that ended them, if one did."""
-    events: list[StreamEvent] = []
-    try:
-        for chunk in chunks:
-            events += decoder.feed(chunk)
-    except ProviderFailure as failure:
-        return events, failure
-    return events, None
 
 
 def _describe_missing(known: KnownWeights) -> ModelInfo:

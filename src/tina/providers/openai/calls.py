@@ -22,8 +22,8 @@ from tina.domain.events import (
     ToolArgumentsDelta,
 )
 from tina.domain.ids import ToolCallId
-from tina.providers.openai.chunks import CallDelta, read_json
-from tina.providers.openai.text import whole_text
+from tina.domain.text import clean_text
+from tina.providers.openai.chunks import ABSENT, CallDelta, read_json
 
 _NO_ARGUMENTS = "null"
 _LONGEST_HELD = 8
@@ -37,6 +37,8 @@ class _Slot:
         self.call_id = ""
         self.name = ""
         self.is_complete = False
+        self.extra: object = None
+        """What its server wants back with it, such as a signature."""
         self._said: list[str] = []
         self._waiting: list[str] = []
         self._is_announced = False
@@ -77,6 +79,11 @@ class _Slot:
         ending = BlockEnd(self.key, is_incomplete=not self.is_complete)
         return [*self.events(), ending]
 
+    def as_wire(self) -> dict[str, object]:
+        function = {"name": self.name, "arguments": self.arguments}
+        extra = {} if self.extra is None else {"extra_content": self.extra}
+        return {"id": self.call_id, "type": "function", "function": function, **extra}
+
     def _start(self) -> BlockStart:
         call_id = ToolCallId(self.call_id)
         return BlockStart(
@@ -101,12 +108,19 @@ class ToolCalls:
     def has_complete_call(self) -> bool:
         return any(slot.is_complete for slot in self._slots)
 
+    @property
+    def has_extra(self) -> bool:
+        """Whether a call carries what no part can express."""
+        return any(slot.extra is not None for slot in self._slots)
+
     def add(self, delta: CallDelta) -> list[StreamEvent]:
         call_id = _word(delta.id)
-        name = whole_text(delta.function.name or "") if delta.function else ""
+        name = clean_text(delta.function.name or "") if delta.function else ""
         slot = self._slot_for(delta.index, call_id, name)
         slot.call_id = slot.call_id or call_id
         slot.name = slot.name or name
+        if delta.extra_content is not ABSENT:
+            slot.extra = read_json(delta.extra_content)
         if delta.function:
             slot.hold(_fragment(delta.function.arguments))
         return slot.events()
@@ -136,14 +150,7 @@ class ToolCalls:
         ]
 
     def as_wire(self) -> list[dict[str, object]]:
-        return [
-            {
-                "id": slot.call_id,
-                "type": "function",
-                "function": {"name": slot.name, "arguments": slot.arguments},
-            }
-            for slot in self._slots
-        ]
+        return [slot.as_wire() for slot in self._slots]
 
     def _slot_for(self, index: object, call_id: str, name: str) -> _Slot:
         key: Hashable
@@ -168,7 +175,7 @@ class ToolCalls:
 
 
 def _word(value: object) -> str:
-    return whole_text(value) if isinstance(value, str) else ""
+    return clean_text(value) if isinstance(value, str) else ""
 
 
 def _fragment(arguments: object) -> str:
@@ -176,5 +183,5 @@ def _fragment(arguments: object) -> str:
     if arguments is None:
         return ""
     if isinstance(arguments, str):
-        return whole_text(arguments)
+        return clean_text(arguments)
     return msgspec.json.encode(arguments).decode()

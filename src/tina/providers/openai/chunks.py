@@ -14,7 +14,7 @@ import msgspec
 
 from tina.domain.chat import Usage
 from tina.domain.failures import ProtocolFailure
-from tina.providers.openai.text import repair_escapes
+from tina.providers.openai.escapes import repair_escapes
 
 ABSENT = msgspec.Raw(b"")
 _EMPTY_JSON = frozenset({b"", b"null", b"false", b'""', b"{}", b"[]", b"0"})
@@ -33,6 +33,7 @@ class CallDelta(msgspec.Struct, gc=False):
     index: Any = None
     id: Any = None
     function: FunctionDelta | None = None
+    extra_content: msgspec.Raw = ABSENT
 
 
 class Delta(msgspec.Struct, gc=False):
@@ -40,6 +41,8 @@ class Delta(msgspec.Struct, gc=False):
     refusal: str | None = None
     reasoning: Any = None
     reasoning_content: Any = None
+    reasoning_details: msgspec.Raw = ABSENT
+    audio: msgspec.Raw = ABSENT
     tool_calls: list[CallDelta] | None = None
     function_call: FunctionDelta | None = None
 
@@ -75,14 +78,11 @@ def parse_chunk(payload: bytes | str) -> Chunk:
     try:
         return _CHUNKS.decode(payload)
     except _UNREADABLE:
-        return _parse_repaired(payload)
-
-
-def _parse_repaired(payload: bytes | str) -> Chunk:
+        pass  # out here, since the error may hold the payload, and the key in it
     text = payload if isinstance(payload, str) else payload.decode("utf-8", "replace")
     try:
         return _CHUNKS.decode(repair_escapes(text))
-    except _UNREADABLE as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ProtocolFailure(
             "The server sent something that is no chat completion. "
             "Check that the base URL is that of an OpenAI-compatible API."

@@ -3,6 +3,7 @@
 The choice with index 0 is read. Text, reasoning and refusal are one block each; they
 begin with their first piece and end with the answer, because servers mix them.
 An answer is whole once a `finish_reason` was seen, or the `[DONE]` after an answer.
+Its `Finish` has a replay only if the events do not hold all that the server wants back.
 
 Source: OpenAI API reference, "Chat Completions", streaming.
 """
@@ -25,10 +26,12 @@ from tina.domain.events import (
 from tina.domain.failures import (
     OverloadFailure,
     ProtocolFailure,
+    ProviderFailure,
     ServerFailure,
     TruncatedFailure,
 )
 from tina.domain.messages import Replay
+from tina.domain.text import clean_text
 from tina.providers.openai.calls import ToolCalls
 from tina.providers.openai.chunks import (
     ABSENT,
@@ -43,8 +46,8 @@ from tina.providers.openai.chunks import (
     read_json,
     read_usage,
 )
-from tina.providers.openai.refusals import failure_for_event
-from tina.providers.openai.text import whole_text
+from tina.providers.openai.errors import failure_for_event
+from tina.providers.openai.replay import Leftovers
 
 _TEXT, _REASONING, _REFUSAL = "text", "reasoning", "refusal"
 _KINDS = {
@@ -95,6 +98,7 @@ class ChatDecoder:
         self._said: dict[str, list[str]] = {}
         self._reasoning_field = "reasoning_content"
         self._calls = ToolCalls()
+        self._leftovers = Leftovers()
         self._usage: Usage | None = None
         self._stop: str | None = None
         self._is_started = False
@@ -126,8 +130,7 @@ class ChatDecoder:
             return []
         chunk = parse_chunk(payload)
         if chunk.error is not ABSENT and is_present(chunk.error):
-            error = read_json(chunk.error)
-            raise failure_for_event(error, model=self._model, provider=self._provider)
+            raise self._failure_for(read_json(chunk.error))
         events: list[StreamEvent] = []
         if not self._is_started:
             events.append(self._start(chunk))
@@ -136,6 +139,13 @@ class ChatDecoder:
             if choice.index == 0 or choice.index is None:
                 self._read_choice(choice, events)
         return events
+
+    def failure_in(self, payload: str) -> ProviderFailure:
+        """The failure that an event named `error` means."""
+        error = read_json(payload.encode("utf-8", "replace")) or payload
+        if is_mapping(error):
+            error = error.get("error") or error
+        return self._failure_for(error)
 
     def finish(self) -> list[StreamEvent]:
         """Close the open blocks and say how the answer ended; twice is harmless.
@@ -155,8 +165,9 @@ class ChatDecoder:
         )
         if self._usage is not None:
             events.append(UsageUpdate(self._usage))
-        replay = Replay(provider=self._provider, payload=self._as_wire())
-        events.append(Finish(self._reason(), raw_reason=self._stop, replay=replay))
+        events.append(
+            Finish(self._reason(), raw_reason=self._stop, replay=self._replay())
+        )
         return events
 
     def abandon(self) -> list[StreamEvent]:
@@ -170,9 +181,9 @@ class ChatDecoder:
     def _start(self, chunk: Chunk) -> Start:
         self._is_started = True
         if isinstance(chunk.model, str) and chunk.model:
-            self._model = whole_text(chunk.model)
+            self._model = clean_text(chunk.model)
         if isinstance(chunk.id, str) and chunk.id:
-            self._response_id = whole_text(chunk.id)
+            self._response_id = clean_text(chunk.id)
         return Start(
             self._model, response_id=self._response_id, request_id=self._request_id
         )
@@ -184,7 +195,7 @@ class ChatDecoder:
             self._read_delta(delta, events)
         stop = choice.finish_reason
         if isinstance(stop, str) and stop:
-            self._stop = whole_text(stop)
+            self._stop = clean_text(stop)
             if stop in _BREAKDOWNS:
                 raise _BREAKDOWNS[stop](
                     f"{self._provider} broke off its answer. Try again in a moment.",
@@ -206,6 +217,7 @@ class ChatDecoder:
                 events += self._calls.add(call)
         if delta.function_call:
             events += self._calls.add(CallDelta(-1, None, delta.function_call))
+        self._leftovers.read(delta)
 
     def _read_reasoning(self, delta: Delta, events: list[StreamEvent]) -> None:
         """Only one of the names: some servers send the same text under both."""
@@ -230,7 +242,7 @@ class ChatDecoder:
                     self._say(_REASONING, text, events)
 
     def _say(self, key: str, text: str, events: list[StreamEvent]) -> None:
-        text = whole_text(text)
+        text = clean_text(text)
         said = self._said.get(key)
         if said is None:
             said = self._said[key] = []
@@ -248,20 +260,30 @@ class ChatDecoder:
                 return StopReason.CONTENT_FILTER
         return reason
 
-    def _as_wire(self) -> str:
-        message: dict[str, object] = {"role": "assistant"}
+    def _replay(self) -> Replay | None:
+        """The whole message as it is sent back, if its parts do not express it."""
+        leftovers = self._leftovers.as_wire()
+        if not (leftovers or self._calls.has_extra):
+            return None
+        message = msgspec.json.encode(self._as_wire() | leftovers).decode()
+        return Replay(provider=self._provider, payload=message)
+
+    def _as_wire(self) -> dict[str, object]:
         fields = {
             _TEXT: "content",
             _REASONING: self._reasoning_field,
             _REFUSAL: _REFUSAL,
         }
-        message["content"] = None
+        message: dict[str, object] = {"role": "assistant", "content": None}
         for key, pieces in self._said.items():
             message[fields[key]] = "".join(pieces)
         calls = self._calls.as_wire()
         if calls:
             message["tool_calls"] = calls
-        return msgspec.json.encode(message).decode()
+        return message
+
+    def _failure_for(self, error: object) -> ProviderFailure:
+        return failure_for_event(error, model=self._model, provider=self._provider)
 
     def _missing_end(self) -> TruncatedFailure | ProtocolFailure:
         if self._is_done:

@@ -1,8 +1,8 @@
 """A chat request → the JSON of chat completions.
 
-History is made fit for strict servers: answers that were cut and then continued are
-one message, a tool call without its result (or a result without its call) is left
-out, and so is a message that says nothing. Reasoning is not sent back.
+History is made fit for strict servers: answers that follow each other without a prompt
+between them are one message, a tool call without its result (or a result without its
+call) is left out, and so is a message that says nothing. Reasoning is not sent back.
 
 Source: OpenAI API reference, "Create chat completion".
 """
@@ -26,7 +26,7 @@ from tina.domain.messages import (
     ToolCallPart,
     ToolResultPart,
 )
-from tina.providers.openai.text import whole_text
+from tina.domain.text import clean_text
 
 Wire: TypeAlias = dict[str, object]
 """A JSON object as it is sent."""
@@ -57,42 +57,36 @@ def quirks_for(base_url: str) -> ChatQuirks:
 
 
 def is_openai(base_url: str) -> bool:
-    """Whether this is OpenAI itself, regional addresses included."""
+    """Whether this is OpenAI itself, regional addresses included; by the host alone."""
     try:
-        host = urlsplit(base_url).hostname or ""
+        host = (urlsplit(base_url).hostname or "").rstrip(".")
     except ValueError:
         return False
     return host == _OPENAI_HOST or host.endswith(f".{_OPENAI_HOST}")
 
 
-def encode_request(
-    request: ChatRequest, *, quirks: ChatQuirks, stream: bool = True
-) -> bytes:
-    """The body of the request, as compact JSON."""
+def encode_request(request: ChatRequest, *, quirks: ChatQuirks) -> bytes:
+    """The body of a request whose answer is streamed, as compact JSON."""
     body: Wire = {
-        "model": whole_text(request.model),
+        "model": clean_text(request.model),
         "messages": encode_messages(request, quirks=quirks),
         **_encode_options(request.options, quirks),
+        "stream": True,
     }
-    if stream:
-        body["stream"] = True
-        if quirks.include_usage:
-            body["stream_options"] = _encode_stream_options(quirks)
+    if quirks.include_usage:
+        body["stream_options"] = _encode_stream_options(quirks)
     return msgspec.json.encode(body)
 
 
-def encode_messages(
-    request: ChatRequest, *, quirks: ChatQuirks | None = None
-) -> list[Wire]:
+def encode_messages(request: ChatRequest, *, quirks: ChatQuirks) -> list[Wire]:
     """The system text and the history, oldest first."""
-    quirks = quirks or ChatQuirks()
     paired = _paired_calls(request.messages)
     wires: list[Wire] = []
     if request.system:
-        wires.append({"role": "system", "content": whole_text(request.system)})
+        wires.append({"role": "system", "content": clean_text(request.system)})
     for message in request.messages:
         for wire in _encode_message(message, paired, quirks):
-            if wires and _continues(wires[-1], wire):
+            if wires and _can_be_joined(wires[-1], wire):
                 wires[-1] = _joined(wires[-1], wire)
             else:
                 wires.append(wire)
@@ -104,7 +98,7 @@ def _encode_message(
 ) -> list[Wire]:
     match message.role:
         case Role.SYSTEM:
-            text = whole_text(message.text)
+            text = clean_text(message.text)
             return [{"role": "system", "content": text}] if text else []
         case Role.USER:
             return _encode_prompt(message)
@@ -126,21 +120,21 @@ def _encode_prompt(message: Message) -> list[Wire]:
     if not contents:
         return []
     if all(isinstance(part, TextPart) for part in message.parts):
-        return [{"role": "user", "content": whole_text(message.text)}]
+        return [{"role": "user", "content": clean_text(message.text)}]
     return [{"role": "user", "content": contents}]
 
 
 def _encode_content(part: TextPart | ImagePart | FilePart) -> Wire | None:
     match part:
         case TextPart():
-            text = whole_text(part.text)
+            text = clean_text(part.text)
             return {"type": "text", "text": text} if text else None
         case ImagePart():
             url = _data_url(part.media_type, part.data)
             return {"type": "image_url", "image_url": {"url": url}}
         case FilePart():
             file = {
-                "filename": whole_text(part.name),
+                "filename": clean_text(part.name),
                 "file_data": _data_url(part.media_type, part.data),
             }
             return {"type": "file", "file": file}
@@ -151,9 +145,9 @@ def _encode_content(part: TextPart | ImagePart | FilePart) -> Wire | None:
 def _encode_answer(
     message: Message, paired: frozenset[ToolCallId], quirks: ChatQuirks
 ) -> list[Wire]:
-    text = whole_text(message.text)
+    text = clean_text(message.text)
     refusal = "".join(
-        whole_text(part.text) for part in message.parts if isinstance(part, RefusalPart)
+        clean_text(part.text) for part in message.parts if isinstance(part, RefusalPart)
     )
     calls = [
         _encode_call(part)
@@ -172,19 +166,19 @@ def _encode_answer(
 
 def _encode_call(part: ToolCallPart) -> Wire:
     function = {
-        "name": whole_text(part.tool),
-        "arguments": whole_text(part.arguments) or "{}",
+        "name": clean_text(part.tool),
+        "arguments": clean_text(part.arguments) or "{}",
     }
-    return {"id": whole_text(part.call_id), "type": "function", "function": function}
+    return {"id": clean_text(part.call_id), "type": "function", "function": function}
 
 
 def _encode_results(message: Message, paired: frozenset[ToolCallId]) -> list[Wire]:
     return [
         {
             "role": "tool",
-            "tool_call_id": whole_text(part.call_id),
+            "tool_call_id": clean_text(part.call_id),
             # The protocol has no field for it.
-            "content": whole_text(
+            "content": clean_text(
                 f"Error: {part.content}" if part.is_error else part.content
             ),
         }
@@ -201,8 +195,11 @@ def _paired_calls(messages: Sequence[Message]) -> frozenset[ToolCallId]:
     return frozenset(called & answered)
 
 
-def _continues(before: Wire, wire: Wire) -> bool:
-    """Whether an answer goes on where the last one was cut."""
+def _can_be_joined(before: Wire, wire: Wire) -> bool:
+    """Whether these are two answers with no prompt between them, the first only text.
+
+    Servers whose template wants roles in turn refuse them as they are.
+    """
     plain = {"role", "content"}
     return before["role"] == wire["role"] == "assistant" and before.keys() == plain
 
@@ -222,7 +219,7 @@ def _encode_options(options: ChatOptions, quirks: ChatQuirks) -> Wire:
         "seed": options.seed,
         "frequency_penalty": options.frequency_penalty,
         "presence_penalty": options.presence_penalty,
-        "stop": [whole_text(word) for word in options.stop] or None,
+        "stop": [clean_text(word) for word in options.stop] or None,
     }
     return {name: value for name, value in wire.items() if value is not None}
 

@@ -2,8 +2,8 @@
 
 from tina.domain.chat import ModelInfo
 from tina.domain.failures import ProtocolFailure
+from tina.domain.text import clean_text
 from tina.providers.openai.chunks import is_list, is_mapping, read_json
-from tina.providers.openai.text import whole_text
 
 _WINDOW_FIELDS = ("n_ctx", "max_model_len", "context_length", "n_ctx_train")
 
@@ -31,7 +31,7 @@ def _read_model(entry: object, provider: str) -> ModelInfo | None:
     if not isinstance(name, str) or not name:
         return None
     return ModelInfo(
-        provider=provider, model=whole_text(name), context_tokens=_window_of(entry)
+        provider=provider, model=clean_text(name), context_tokens=_window_of(entry)
     )
 
 

@@ -1,16 +1,17 @@
 """The `Provider` that talks to OpenAI and to every compatible server."""
 
 import re
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     aclosing,
     asynccontextmanager,
     suppress,
 )
+from functools import partial
 
 from tina.domain.chat import ChatRequest, Deadlines, ModelInfo
-from tina.domain.events import StreamEvent, TextDelta
+from tina.domain.events import StreamEvent
 from tina.domain.failures import (
     NoKeyFailure,
     ProtocolFailure,
@@ -19,17 +20,18 @@ from tina.domain.failures import (
     TruncatedFailure,
 )
 from tina.domain.ports import Clock, SecretStore
-from tina.domain.secret import Secret
+from tina.domain.secret import Secret, variable_for
 from tina.networking.http import MAX_BODY_BYTES, HttpClient, HttpRequest, HttpResponse
 from tina.networking.origin import join_url
 from tina.networking.sse import ServerSentEvent, SseDecoder
-from tina.providers.openai.chunks import is_mapping, read_json
+from tina.providers.openai.batches import decode_batch, with_ends
+from tina.providers.openai.chunks import read_json
 from tina.providers.openai.decode import ChatDecoder
 from tina.providers.openai.encode import encode_request, quirks_for
+from tina.providers.openai.errors import failure_for_response
 from tina.providers.openai.models import parse_models
-from tina.providers.openai.refusals import failure_for_event, failure_for_response
 
-_REFUSAL_BYTES = 64 * 1024
+_ERROR_BYTES = 64 * 1024
 _MODELS_BYTES = 8 * 1024 * 1024
 _MODELS_DEADLINES = Deadlines(
     headers_timeout_s=20, idle_timeout_s=20, total_timeout_s=30
@@ -76,7 +78,7 @@ class OpenAiProvider:
             ) as response:
                 if response.status == 404:
                     return ()
-                await self._raise_for_refusal(response, "", key)
+                await self._raise_for_status(response, "", key)
                 body = await response.read(limit_bytes=_MODELS_BYTES)
                 return parse_models(body, provider=self._name)
         except ProviderFailure as failure:
@@ -95,7 +97,7 @@ class OpenAiProvider:
         try:
             sent = self._request("POST", "chat/completions", key, body)
             async with self._http.open(sent, deadlines=request.deadlines) as response:
-                await self._raise_for_refusal(response, request.model, key)
+                await self._raise_for_status(response, request.model, key)
                 events = self._events(response, request.model, key)
                 async with aclosing(events):
                     yield events
@@ -106,20 +108,17 @@ class OpenAiProvider:
     async def _events(
         self, response: HttpResponse, model: str, key: Secret | None
     ) -> AsyncGenerator[Sequence[StreamEvent], None]:
+        request_id = response.headers.get("x-request-id")
         decoder = ChatDecoder(
-            provider=self._name,
-            model=model,
-            request_id=response.headers.get("x-request-id"),
+            provider=self._name, model=model, request_id=_masked(request_id, key)
         )
         try:
-            async with aclosing(self._batches(response, decoder)) as batches:
+            answer = with_ends(self._batches(response, decoder), decoder)
+            async with aclosing(answer) as batches:
                 async for batch in batches:
                     yield batch
         except ProviderFailure as failure:
             self._sign(failure, key)
-            ends = decoder.abandon()
-            if ends:
-                yield ends
             raise
         await response.drain(limit_s=_DRAIN_S)
 
@@ -142,7 +141,7 @@ class OpenAiProvider:
     async def _streamed(
         self, response: HttpResponse, decoder: ChatDecoder
     ) -> AsyncGenerator[Sequence[StreamEvent], None]:
-        sse = SseDecoder()
+        sse, feed = SseDecoder(), partial(_feed, decoder)
         is_empty = True
         failure: ProviderFailure | None = None
         lost: ProviderFailure | None = None
@@ -150,7 +149,7 @@ class OpenAiProvider:
             async with aclosing(response.chunks()) as chunks:
                 async for chunk in chunks:
                     is_empty = False
-                    events, failure = self._decode(sse.feed(chunk), decoder)
+                    events, failure = decode_batch(feed, sse.feed(chunk))
                     if events:
                         yield events
                     if failure is not None or decoder.is_done:
@@ -158,7 +157,7 @@ class OpenAiProvider:
         except (TruncatedFailure, TimeoutFailure) as error:
             lost = error
         if failure is None:
-            events, failure = self._decode(_unfinished(sse), decoder)
+            events, failure = decode_batch(feed, _unfinished(sse))
             if events:
                 yield events
         # Once the model has ended its answer, only the server's goodbye was lost.
@@ -185,34 +184,14 @@ class OpenAiProvider:
             )
         return decoder.finish()
 
-    def _decode(
-        self, arrived: Iterable[ServerSentEvent], decoder: ChatDecoder
-    ) -> tuple[list[StreamEvent], ProviderFailure | None]:
-        """What arrived together, and the failure that ends it."""
-        events: list[StreamEvent] = []
-        try:
-            for event in arrived:
-                if event.event == "error":
-                    raise self._failure_of(event)
-                events += decoder.feed(event.data)
-        except ProviderFailure as failure:
-            return _merged(events), failure
-        return _merged(events), None
-
-    def _failure_of(self, event: ServerSentEvent) -> ProviderFailure:
-        error = read_json(event.data.encode("utf-8", "replace")) or event.data
-        if is_mapping(error):
-            error = error.get("error") or error
-        return failure_for_event(error, model="", provider=self._name)
-
-    async def _raise_for_refusal(
+    async def _raise_for_status(
         self, response: HttpResponse, model: str, key: Secret | None
     ) -> None:
         if 200 <= response.status < 300:
             return
         body = b""
         with suppress(ProviderFailure):  # the status says enough without its text
-            body = await response.read(limit_bytes=_REFUSAL_BYTES)
+            body = await response.read(limit_bytes=_ERROR_BYTES)
         if key is not None:
             # Before it is shortened: half a key would not be recognized.
             body = key.mask(body.decode("utf-8", "replace")).encode()
@@ -230,7 +209,7 @@ class OpenAiProvider:
         if key is None and self._key_required:
             raise NoKeyFailure(
                 f"{self._name} wants a key and there is none. "
-                f"Set {self._name.upper()}_API_KEY, "
+                f"Set {variable_for(self._name)}, "
                 "or use a model that needs none: `tina models list`."
             )
         return key
@@ -255,7 +234,18 @@ class OpenAiProvider:
         if key is not None:
             failure.message = key.mask(failure.message)
             failure.args = (failure.message,)
-            failure.code = key.mask(failure.code) if failure.code else None
+            failure.code = _masked(failure.code, key)
+            failure.request_id = _masked(failure.request_id, key)
+
+
+def _feed(decoder: ChatDecoder, event: ServerSentEvent) -> list[StreamEvent]:
+    if event.event == "error":
+        raise decoder.failure_in(event.data)
+    return decoder.feed(event.data)
+
+
+def _masked(text: str | None, key: Secret | None) -> str | None:
+    return text if text is None or key is None else key.mask(text)
 
 
 def _unfinished(sse: SseDecoder) -> list[ServerSentEvent]:
@@ -265,24 +255,3 @@ def _unfinished(sse: SseDecoder) -> list[ServerSentEvent]:
         return []
     is_whole = read_json(data.encode("utf-8", "replace")) is not None
     return [ServerSentEvent(data)] if is_whole else []
-
-
-def _merged(events: list[StreamEvent]) -> list[StreamEvent]:
-    """The same with neighboring deltas of one block joined."""
-    merged: list[StreamEvent] = []
-    pieces: list[str] = []
-    key = ""
-    for event in events:
-        if type(event) is TextDelta and event.key == key and pieces:
-            pieces.append(event.text)
-            continue
-        if pieces:
-            merged.append(TextDelta(key, "".join(pieces)))
-            pieces = []
-        if type(event) is TextDelta:
-            key, pieces = event.key, [event.text]
-        else:
-            merged.append(event)
-    if pieces:
-        merged.append(TextDelta(key, "".join(pieces)))
-    return merged

@@ -57,11 +57,13 @@ def _why_unreachable(error: Exception, host: str) -> str:
             )
 
 
-def harmless_cause(error: Exception) -> BaseException | None:
-    """What may be shown as the cause: some errors carry the request, and so the key."""
-    import aiohttp
+def harmless_cause(error: Exception) -> OSError | None:
+    """The error, if it may be shown as the cause.
 
-    return error.__cause__ if isinstance(error, aiohttp.ClientResponseError) else error
+    What the library raises by itself carries the request, or repeats what the server
+    sent: the key may be in both. What the system raises knows nothing of them.
+    """
+    return error if isinstance(error, OSError) else None
 
 
 def failure_to_read(error: Exception, host: str) -> ProviderFailure:

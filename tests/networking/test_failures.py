@@ -1,4 +1,4 @@
-"""Mishaps that cannot be had on loopback."""
+"""Failures that cannot be had on loopback."""
 
 import socket
 import ssl
@@ -7,7 +7,7 @@ import aiohttp
 from aiohttp.client_reqrep import ConnectionKey
 
 from tina.domain.failures import ConnectionFailure
-from tina.networking.mishaps import failure_to_open
+from tina.networking.failures import failure_to_open
 
 # A named tuple; as positional as it is made by the library.
 KEY = ConnectionKey("models.example", 443, True, True, None, None, None)  # noqa: FBT003

@@ -22,7 +22,7 @@ from tina.domain.failures import (
     TimeoutFailure,
     TooLargeFailure,
 )
-from tina.providers.openai.refusals import failure_for_event, failure_for_response
+from tina.providers.openai.errors import failure_for_event, failure_for_response
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"
 CAPTURES = {
@@ -65,6 +65,7 @@ def test_a_recorded_refusal_is_understood(
     assert " ".join(said.split()) in failure.message
 
 
+@pytest.mark.requirement("providers:overflow:both-numbers")
 def test_an_overflow_names_both_sizes() -> None:
     body = (RECORDINGS / "err_context_overflow_nonstream.json").read_bytes()
 
@@ -134,9 +135,9 @@ def test_a_refusal_is_understood(
 
 
 def test_a_refused_key_names_its_variable() -> None:
-    failure = failure_for_response(401, b"", {}, model="m", provider="groq")
+    failure = failure_for_response(401, b"", {}, model="m", provider="my-server")
 
-    assert "groq refused the key. Check GROQ_API_KEY" in failure.message
+    assert "my-server refused the key. Check MY_SERVER_API_KEY" in failure.message
 
 
 SAID = [

@@ -4,20 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tina.providers.openai.text import repair_escapes, whole_text
-
-
-@pytest.mark.parametrize(
-    ("text", "whole"),
-    [
-        ("plain", "plain"),
-        ("a\0b", "ab"),
-        ("\ud83d\ude00", "\ufffd\ufffd"),
-        ("é\udcff", "é\ufffd"),
-    ],
-)
-def test_text_is_made_whole(text: str, whole: str) -> None:
-    assert whole_text(text) == whole
+from tina.providers.openai.escapes import repair_escapes
 
 
 @given(st.text(st.characters() | st.characters(categories=["Cs"])))

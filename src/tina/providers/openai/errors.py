@@ -1,4 +1,4 @@
-"""What a refusal means: a status and some JSON become one of Tina's failures.
+"""What an error means: a status and some JSON become one of Tina's failures.
 
 Bodies are read leniently, since every server has its own shape. HTML is never
 repeated; a message is one line without control characters, at most 500 characters.
@@ -30,8 +30,9 @@ from tina.domain.failures import (
     TimeoutFailure,
     TooLargeFailure,
 )
+from tina.domain.secret import variable_for
 from tina.providers.openai.chunks import is_list, is_mapping, read_json
-from tina.providers.openai.text import repair_escapes
+from tina.providers.openai.escapes import repair_escapes
 
 _MOST_CHARS = 500
 # Control characters, line separators, and those that reverse what people read.
@@ -93,7 +94,7 @@ _KINDS: dict[int, tuple[type[ProviderFailure], str]] = {
 _SAME_AS = {498: 429, 529: 503}
 
 
-class _Refusal(msgspec.Struct, frozen=True, kw_only=True):
+class _Report(msgspec.Struct, frozen=True, kw_only=True):
     """What a server said, in one shape; empty where it was silent."""
 
     status: int
@@ -127,8 +128,8 @@ def failure_for_response(
         now: aware; without it a Retry-After that is a date is ignored.
         provider: as people know it; it names the key's variable.
     """
-    refusal = _read_body(status, body)
-    failure = _failure(refusal, model=model, provider=provider)
+    report = _read_body(status, body)
+    failure = _failure(report, model=model, provider=provider)
     lowered = {name.lower(): value for name, value in headers.items()}
     failure.retry_after_s = _retry_after_s(lowered, now)
     failure.request_id = lowered.get("x-request-id")
@@ -139,55 +140,55 @@ def failure_for_event(
     error: object, *, model: str, provider: str = "openai"
 ) -> ProviderFailure:
     """The failure that an `error` inside a stream means."""
-    refusal = _read_error(500, error)
-    number = int(refusal.code) if re.fullmatch("[45][0-9]{2}", refusal.code) else 0
-    known = _STATUS_OF.get(refusal.code) or _STATUS_OF.get(refusal.type)
-    refusal = msgspec.structs.replace(refusal, status=number or known or 500)
-    return _failure(refusal, model=model, provider=provider)
+    report = _read_error(500, error)
+    number = int(report.code) if re.fullmatch("[45][0-9]{2}", report.code) else 0
+    known = _STATUS_OF.get(report.code) or _STATUS_OF.get(report.type)
+    report = msgspec.structs.replace(report, status=number or known or 500)
+    return _failure(report, model=model, provider=provider)
 
 
-def _failure(refusal: _Refusal, *, model: str, provider: str) -> ProviderFailure:
-    kind, advice = _judge(refusal, model)
+def _failure(report: _Report, *, model: str, provider: str) -> ProviderFailure:
+    kind, advice = _judge(report, model)
     text = advice.format(
-        provider=provider, variable=f"{provider.upper()}_API_KEY", model=repr(model)
+        provider=provider, variable=variable_for(provider), model=repr(model)
     )
-    if refusal.message:
-        text = f"{text} It said: {refusal.message}"
-    code = refusal.code or refusal.type or None
-    return kind(text, status=refusal.status, code=code)
+    if report.message:
+        text = f"{text} It said: {report.message}"
+    code = report.code or report.type or None
+    return kind(text, status=report.status, code=code)
 
 
-def _judge(refusal: _Refusal, model: str) -> tuple[type[ProviderFailure], str]:
+def _judge(report: _Report, model: str) -> tuple[type[ProviderFailure], str]:
     """The class, and the sentence that says what a person can do."""
-    status = _SAME_AS.get(refusal.status, refusal.status)
-    if refusal.words & _MONEY:
+    status = _SAME_AS.get(report.status, report.status)
+    if report.words & _MONEY:
         return _KINDS[402]
-    if _is_overflow(refusal):
-        return ContextOverflowFailure, _overflow_advice(refusal)
+    if _is_overflow(report):
+        return ContextOverflowFailure, _overflow_advice(report)
     if status == 404:
-        return _judge_missing(refusal, model)
-    return _KINDS.get(status) or _judge_rest(refusal)
+        return _judge_missing(report, model)
+    return _KINDS.get(status) or _judge_rest(report)
 
 
-def _judge_rest(refusal: _Refusal) -> tuple[type[ProviderFailure], str]:
-    status = refusal.status
+def _judge_rest(report: _Report) -> tuple[type[ProviderFailure], str]:
+    status = report.status
     if status < 400:
         return ProtocolFailure, (
             f"{{provider}} answered with status {status}, which is no answer. "
             "Check the base URL."
         )
     if status >= 500:
-        return _judge_breakdown(refusal)
+        return _judge_breakdown(report)
     return InvalidRequestFailure, (
         f"{{provider}} cannot work with this request ({status}); sending it again "
         "will not help."
     )
 
 
-def _judge_missing(refusal: _Refusal, model: str) -> tuple[type[ProviderFailure], str]:
-    said = refusal.message.lower()
+def _judge_missing(report: _Report, model: str) -> tuple[type[ProviderFailure], str]:
+    said = report.message.lower()
     is_model = "model" in said or (model and model.lower() in said)
-    if is_model or "model_not_found" in refusal.words:
+    if is_model or "model_not_found" in report.words:
         return ModelNotFoundFailure, (
             "{provider} has no model {model}. `tina models list` shows what it offers."
         )
@@ -197,23 +198,23 @@ def _judge_missing(refusal: _Refusal, model: str) -> tuple[type[ProviderFailure]
     )
 
 
-def _judge_breakdown(refusal: _Refusal) -> tuple[type[ProviderFailure], str]:
-    if refusal.status == 500 and _MISTAKE_TEXT.search(refusal.message):
+def _judge_breakdown(report: _Report) -> tuple[type[ProviderFailure], str]:
+    if report.status == 500 and _MISTAKE_TEXT.search(report.message):
         return InvalidRequestFailure, "{provider} cannot do what was asked."
     return ServerFailure, (
-        f"{{provider}} broke down ({refusal.status}). Try again in a moment."
+        f"{{provider}} broke down ({report.status}). Try again in a moment."
     )
 
 
-def _is_overflow(refusal: _Refusal) -> bool:
-    if refusal.words & _OVERFLOW:
+def _is_overflow(report: _Report) -> bool:
+    if report.words & _OVERFLOW:
         return True
-    is_candidate = refusal.status in (400, 413, 422, 500)
-    return is_candidate and bool(_OVERFLOW_TEXT.search(refusal.message))
+    is_candidate = report.status in (400, 413, 422, 500)
+    return is_candidate and bool(_OVERFLOW_TEXT.search(report.message))
 
 
-def _overflow_advice(refusal: _Refusal) -> str:
-    needed, window = refusal.prompt_tokens, refusal.window_tokens
+def _overflow_advice(report: _Report) -> str:
+    needed, window = report.prompt_tokens, report.window_tokens
     sizes = (
         f" ({needed} tokens, and its window holds {window})"
         if needed is not None and window is not None
@@ -225,12 +226,12 @@ def _overflow_advice(refusal: _Refusal) -> str:
     )
 
 
-def _read_body(status: int, body: bytes) -> _Refusal:
+def _read_body(status: int, body: bytes) -> _Report:
     text = body.decode("utf-8", "replace").strip()
     value = read_json(repair_escapes(text).encode())
     if value is None:
         is_markup = "<" in text
-        return _Refusal(status=status, message="" if is_markup else _one_line(text))
+        return _Report(status=status, message="" if is_markup else _one_line(text))
     if is_list(value) and value:
         value = value[0]
     if is_mapping(value) and value.get("error"):
@@ -238,12 +239,12 @@ def _read_body(status: int, body: bytes) -> _Refusal:
     return _read_error(status, value)
 
 
-def _read_error(status: int, error: object) -> _Refusal:
+def _read_error(status: int, error: object) -> _Report:
     if isinstance(error, str):
-        return _Refusal(status=status, message=_one_line(error))
+        return _Report(status=status, message=_one_line(error))
     if not is_mapping(error):
-        return _Refusal(status=status)
-    return _Refusal(
+        return _Report(status=status)
+    return _Report(
         status=status,
         message=_one_line(_message_of(error)),
         code=_one_line(_text(error.get("code"))),

@@ -1,7 +1,7 @@
-"""Text that can be stored and sent: whole characters, no NUL.
+"""JSON whose escapes stand for halves of UTF-16 pairs.
 
-Servers and clipboards produce halves of UTF-16 pairs; SQLite ends text at a NUL in
-several of its functions, and JSON encoders refuse a half pair.
+Servers that cut text between two tokens send them, and strict decoders refuse the
+whole document.
 """
 
 import re
@@ -15,13 +15,6 @@ _ESCAPE = re.compile(
     r"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
-
-
-def whole_text(text: str) -> str:
-    """`text` with U+FFFD for each half of a UTF-16 pair, and without NUL."""
-    if "\0" in text:
-        text = text.replace("\0", "")
-    return text if text.isascii() else _HALF_PAIR.sub(_REPLACEMENT, text)
 
 
 def repair_escapes(json_text: str) -> str:

@@ -2,7 +2,7 @@ import pytest
 
 from tina.domain.failures import InvalidInputFailure
 from tina.domain.secret import variable_for
-from tina.storage.secrets import EnvironmentSecretStore
+from tina.storage.secrets import EnvironmentSecretStore, GivenSecretStore
 
 pytestmark = pytest.mark.anyio
 
@@ -50,3 +50,17 @@ async def test_a_key_that_no_header_can_carry_is_refused_unseen(value: str) -> N
         await store.find("openai")
 
     assert "sk-" not in str(caught.value)
+
+
+@pytest.mark.anyio
+async def test_a_key_that_was_given_is_everybodys() -> None:
+    store = GivenSecretStore(" sk-1\n")
+
+    found = await store.find("openai")
+
+    assert found is not None
+    assert found.reveal() == "sk-1"
+    assert await GivenSecretStore("").find("openai") is None
+    with pytest.raises(InvalidInputFailure, match="--key") as refused:
+        await GivenSecretStore("sk 1").find("openai")
+    assert "sk 1" not in str(refused.value)

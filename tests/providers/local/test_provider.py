@@ -464,3 +464,16 @@ def test_sampling_is_chosen_only_where_nobody_chose() -> None:
     assert sampling("smollm2", ChatOptions()) == (0.2, 0.8)
     assert sampling("smollm2", ChatOptions(temperature=1.0)) == (1.0, None)
     assert sampling("mine", ChatOptions()) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "limit"),
+    [("smollm2", None, 1024), ("smollm2", 5000, 5000), ("mine", None, None)],
+)
+def test_the_small_model_does_not_talk_until_its_window_is_full(
+    model: str, asked: int | None, limit: int | None
+) -> None:
+    encoded = encode(request(FRUITS, options=ChatOptions(max_tokens=asked)), model)
+
+    body: dict[str, object] = msgspec.json.decode(encoded)
+    assert body.get("max_tokens") == limit

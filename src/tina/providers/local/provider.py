@@ -220,7 +220,7 @@ def encode(request: ChatRequest, name: str) -> str:
 
     Args:
         request: any.
-        name: of the weights, which may have a sampling of their own.
+        name: of the weights, which may have a sampling and a limit of their own.
     """
     body = msgspec.json.decode(
         encode_request(request, quirks=_QUIRKS), type=dict[str, object]
@@ -230,6 +230,8 @@ def encode(request: ChatRequest, name: str) -> str:
     known = KNOWN_WEIGHTS.get(name)
     if known and request.options.temperature is None:
         body |= known.sampling
+    if known and request.options.max_tokens is None:
+        body["max_tokens"] = known.answer_tokens
     return msgspec.json.encode(body).decode()
 
 

@@ -25,6 +25,8 @@ class KnownWeights(msgspec.Struct, frozen=True, kw_only=True):
     context_tokens: int
     sampling: Mapping[str, float]
     """Fields of the request that replace the engine's own choice."""
+    answer_tokens: int
+    """Where an answer ends at the latest, unless the request names another limit."""
 
 
 class Weights(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +52,8 @@ SMOLLM2 = KnownWeights(
     # alone two answers of fifteen repeated a line until they were cut; with DRY none,
     # with a repeat penalty of 1.05 three, and one list in ten was short.
     sampling=MappingProxyType({"temperature": 0.2, "dry_multiplier": 0.8}),
+    # A tale it is asked to go on with never ends by itself: it fills the window.
+    answer_tokens=1024,
 )
 
 KNOWN_WEIGHTS: Mapping[str, KnownWeights] = MappingProxyType({SMOLLM2.name: SMOLLM2})

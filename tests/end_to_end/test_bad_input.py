@@ -78,6 +78,13 @@ def assert_one_line(
         pytest.param(
             ["ask", "-c", "--cid", "abcd", "Hi"], 2, "exclude each other", id="both"
         ),
+        pytest.param(["ask", "-c", "-s", "Be.", "Hi"], 2, "begun", id="system-late"),
+        pytest.param(["ask", "-n", "-c", "Hi"], 2, "--no-log keeps", id="no-log-c"),
+        pytest.param(
+            ["chat", "--no-log", "--cid", "abcd"], 2, "--no-log keeps", id="no-log-cid"
+        ),
+        pytest.param(["chat", "--no-stdin"], 2, "--no-stdin", id="chat-no-stdin"),
+        pytest.param(["chat", "-a", "x"], 2, "-a", id="chat-attachment"),
     ],
 )
 def test_it_is_told_in_one_line(arguments: list[str], code: int, says: str) -> None:

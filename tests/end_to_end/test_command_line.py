@@ -266,6 +266,7 @@ def test_log_lists_the_newest_first_and_all_on_request(tina: Tina) -> None:
 
     assert [row["id"] for row in tina.json("log", "-n", "0")] == ids[::-1]
     assert [row["id"] for row in tina.json("log", "-n", "2")] == ids[:0:-1]
+    assert tina.run("log").stdout.split()[0] == ids[2][:16]
     assert "Question 2" in tina.run("log").stdout.splitlines()[0]
 
 
@@ -413,6 +414,68 @@ def test_chat_says_what_failed_and_goes_on(tina: Tina) -> None:
     assert done.returncode == 1
     assert "tina: " in done.stderr
     assert "3. Plums" in done.stdout
+
+
+def test_a_piped_line_that_fails_ends_no_chat(tina: Tina) -> None:
+    done = tina.run("chat", typed="/model nobody:x\n/model nonsense\nHi\n")
+
+    assert done.returncode == 2
+    assert done.stderr.count("tina: ") == 2
+    assert done.stdout == "1. Apples\n2. Pears\n3. Plums\n"
+
+
+def test_a_piped_line_that_is_too_long_is_refused(tina: Tina) -> None:
+    done = tina.run("chat", typed="x" * (10 * 1024 * 1024 + 1))
+
+    assert done.returncode == 2
+    assert done.stderr == "tina: A piped line is longer than 10 MiB.\n"
+
+
+def test_chat_without_standard_input_ends_at_once(tina: Tina) -> None:
+    assert tina.run("chat").returncode == 0
+
+
+def test_a_person_is_told_what_is_waited_for(tina: Tina) -> None:
+    process = tina.start(
+        "ask",
+        "Hi",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stderr is not None
+
+    told = process.stderr.readline()
+    said, _ = process.communicate("And this.\n", timeout=GIVE_UP_S)
+
+    assert told == "tina: waiting for standard input; < /dev/null skips it\n"
+    assert said == "1. Apples\n2. Pears\n3. Plums\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"\xff\xfe\xfd", "is not UTF-8"), (b"x" * (10 * 1024**2 + 1), "is larger than")],
+)
+def test_a_file_that_cannot_be_attached_is_named(
+    content: bytes, says: str, tina: Tina, tmp_path: Path
+) -> None:
+    path = tmp_path / "notes"
+    path.write_bytes(content)
+
+    done = tina.run("ask", "Hi", "-a", str(path))
+
+    assert done.returncode == 2
+    assert f"The file {str(path)!r} {says}" in done.stderr
+
+
+def test_models_of_a_server_that_fails_are_missed(tina: Tina) -> None:
+    done = tina.run(
+        "models", "list", environment={"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    )
+
+    assert done.returncode == 1
+    assert done.stdout.startswith("local:smollm2 ")
+    assert done.stderr.startswith("tina: openai: ")
 
 
 def test_a_whole_database_passes_its_check(tina: Tina) -> None:

@@ -1,5 +1,6 @@
 """The command line: parses, shows, and knows nothing else."""
 
+import contextlib
 import sys
 
 __all__ = ["main"]
@@ -8,12 +9,14 @@ __all__ = ["main"]
 def main(arguments: list[str] | None = None) -> None:
     """Run `tina` and exit with its code."""
     tokens = sys.argv[1:] if arguments is None else arguments
-    if tokens == ["--version"]:
+    if tokens == ["--version"] and sys.stdout is not None:
         # Answered before the parser is imported: people time this one.
         from tina import __version__
 
-        sys.stdout.write(f"tina {__version__}\n")
-        return
+        with contextlib.suppress(OSError):  # below it fails again, and is told
+            sys.stdout.write(f"tina {__version__}\n")
+            sys.stdout.flush()
+            return
     from tina.cli.door import run
 
     sys.exit(run(tokens))

@@ -6,16 +6,17 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tina.cli.ask import follow, place, send
 from tina.cli.commands import Asking, Placing, Showing
-from tina.cli.exits import Exit, exit_for_message
+from tina.cli.exits import Exit, exit_for_failure, exit_for_message
+from tina.cli.following import follow
 from tina.cli.interruption import Interruption, interruptible
 from tina.cli.lines import piped_lines
-from tina.cli.options import parse_options
+from tina.cli.options import RequestOptions, parse_options
+from tina.cli.output import Console
+from tina.cli.placing import check_placing, goes_on, place
 from tina.cli.showing import make_screen
 from tina.domain.conversations import Conversation
 from tina.domain.failures import Failure
-from tina.domain.messages import Message, MessageStatus
 from tina.wiring import App, open_for
 
 if TYPE_CHECKING:
@@ -38,11 +39,26 @@ class Left(Exception):
 class Talk:
     """One chat: where it is and who answers."""
 
-    def __init__(self, app: App, placing: Placing, asking: Asking) -> None:
+    def __init__(
+        self,
+        app: App,
+        console: Console,
+        placing: Placing,
+        model: str | None,
+        chosen: RequestOptions,
+    ) -> None:
         self._app = app
+        self._console = console
         self._placing = placing
-        self._asking = asking
+        self._model = model
+        self._chosen = chosen
         self._conversation: Conversation | None = None
+
+    @property
+    def answerer(self) -> str:
+        """The model that answers next, as `provider:model`."""
+        kept = None if self._conversation is None else self._conversation.model
+        return self._model or kept or self._app.default_model
 
     async def begin(self) -> None:
         """Find the conversation that was named, if one was.
@@ -51,29 +67,35 @@ class Talk:
             NotFoundFailure: there is no such conversation.
             ModelNotFoundFailure: there is no such provider.
         """
-        self._app.check_model(self._asking.model)
-        if self._placing.conversation is not None or self._placing.continue_:
+        self._app.check_model(self._model)
+        if goes_on(self._placing):
             self._conversation = await place(
-                self._app, self._placing, self._asking, title=""
+                self._app, self._placing, self._model, title=""
             )
 
     async def say(self, line: str, interruption: Interruption) -> int:
         """Answer one line, or do what a slash command says."""
         if line.startswith("/"):
-            self._obey(line)
+            await self._console.tell(f"{self._obey(line)}\n")
             return Exit.OK
         if self._conversation is None:
             self._conversation = await place(
-                self._app, self._placing, self._asking, title=line
+                self._app, self._placing, self._model, title=line
             )
-        turn = await send(self._app, self._conversation, line, self._asking)
-        message = await follow(
-            turn, make_screen(Showing(), turn, self._app), interruption
+        turn = await self._app.send(
+            self._conversation.id,
+            line,
+            model=self._model,
+            options=self._chosen.options,
+            deadlines=self._chosen.deadlines,
         )
-        _report(message)
+        screen = make_screen(Showing(), turn, self._app, self._console.out)
+        clock = self._app.clock
+        message = await follow(turn, screen, self._console, interruption, clock)
         return exit_for_message(message)
 
-    def _obey(self, line: str) -> None:
+    def _obey(self, line: str) -> str:
+        """Do it, and say what was done."""
         command, _, rest = line.partition(" ")
         match command:
             case "/exit" | "/quit" | "/bye":
@@ -83,29 +105,31 @@ class Talk:
                 self._placing = replace(
                     self._placing, conversation=None, continue_=False
                 )
-                _tell("A new conversation.")
-            case "/model" if rest.strip():
-                self._app.check_model(rest.strip())
-                self._asking = replace(self._asking, model=rest.strip())
-                _tell(f"{rest.strip()} answers from here on.")
+                return "A new conversation."
+            case "/model" if model := rest.strip():
+                self._app.check_model(model)
+                self._model = model
+                return f"{model} answers from here on."
             case "/help":
-                _tell(HELP)
+                return HELP
             case _:
-                _tell(f"There is no {command}. /help shows what there is.")
+                return f"There is no {command}. /help shows what there is."
 
 
 async def chat(placing: Placing, asking: Asking) -> int:
     """Talk until the person leaves or the piped lines end."""
-    parse_options(asking.option)
-    async with open_for(key=asking.key, model=asking.model, keeps=placing.log) as app:
-        talk = Talk(app, placing, asking)
+    check_placing(placing)
+    chosen = parse_options(asking.option)
+    console = Console()
+    async with open_for(key=asking.key, keeps=placing.log) as app:
+        talk = Talk(app, console, placing, asking.model, chosen)
         await talk.begin()
-        if sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty():
-            return await _at_terminal(talk, app)
-        return await interruptible(lambda interruption: _piped(talk, interruption))
+        if sys.stdin is not None and sys.stdin.isatty() and console.out.isatty():
+            return await _at_terminal(talk, app, console)
+        return await interruptible(partial(_piped, talk, console))
 
 
-async def _piped(talk: Talk, interruption: Interruption) -> int:
+async def _piped(talk: Talk, console: Console, interruption: Interruption) -> int:
     code: int = Exit.OK
     async with aclosing(piped_lines()) as lines:
         async for line in lines:
@@ -114,27 +138,46 @@ async def _piped(talk: Talk, interruption: Interruption) -> int:
                     code = await talk.say(line, interruption) or code
                 except Left:
                     break
+                except Failure as failure:
+                    await console.tell(f"tina: {failure.message}\n")
+                    code = exit_for_failure(failure.as_record())
     return code
 
 
-async def _at_terminal(talk: Talk, app: App) -> int:
+async def _at_terminal(talk: Talk, app: App, console: Console) -> int:
     session = _make_session(app)
-    _tell(f"Talking to {app.default_model}. /help shows what you can do.")
+    await console.tell(f"Talking to {talk.answerer}. /help shows what you can do.\n")
     while True:
         try:
-            line = (await session.prompt_async("> ")).strip()
-            if not line:
-                continue
-            code = await interruptible(partial(talk.say, line))
+            code = await _answer_typed_line(talk, console, session)
         except KeyboardInterrupt:
-            _tell("Ctrl-D or /exit leaves.")
+            await console.tell("Ctrl-D or /exit leaves.\n")
         except (EOFError, Left):
             return Exit.OK
         except Failure as failure:
-            _tell(f"tina: {failure.message}")
+            await console.tell(f"tina: {failure.message}\n")
         else:
-            if code == Exit.TERMINATED:
+            if code != Exit.OK:
                 return code
+
+
+async def _answer_typed_line(
+    talk: Talk, console: Console, session: "PromptSession[str]"
+) -> int:
+    """Ask for a line and answer it; the code to leave with, if it is not OK."""
+
+    async def write_all(_: Interruption) -> int:
+        await console.out.written()
+        return Exit.OK
+
+    # What a stopped answer still had to print; not over the next prompt.
+    if code := await interruptible(write_all):
+        return code
+    line = (await session.prompt_async("> ")).strip()
+    if not line:
+        return Exit.OK
+    code = await interruptible(partial(talk.say, line))
+    return Exit.TERMINATED if code == Exit.TERMINATED else Exit.OK
 
 
 def _make_session(app: App) -> "PromptSession[str]":
@@ -154,12 +197,3 @@ def _make_session(app: App) -> "PromptSession[str]":
         completer=WordCompleter(list(COMMANDS), sentence=True),
         key_bindings=keys,
     )
-
-
-def _report(message: Message) -> None:
-    if message.status is MessageStatus.FAILED and message.failure is not None:
-        _tell(f"tina: {message.failure.message}")
-
-
-def _tell(text: str) -> None:
-    sys.stderr.write(f"{text}\n")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Group, Parameter
 
 import tina
+from tina.domain.text import is_clean
 
 app = App(
     name="tina",
@@ -23,19 +24,30 @@ app.command(database)
 _OUTPUT = Group("Output")
 
 
+def _check_text(_: object, value: str | list[tuple[str, str]] | None) -> None:
+    """Arguments are bytes; ones that are no UTF-8 name no model, id or key."""
+    texts = [text for pair in value for text in pair] if isinstance(value, list) else []
+    if isinstance(value, str):
+        texts = [value]
+    if not all(map(is_clean, texts)):
+        raise ValueError("It is not UTF-8 text.")
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Asking:
     """What is asked of whom."""
 
-    model: Annotated[str | None, Parameter(name=["--model", "-m"])] = None
+    model: Annotated[
+        str | None, Parameter(name=["--model", "-m"], validator=_check_text)
+    ] = None
     """Who answers: provider:model, for example local:smollm2 or openai:gpt-6."""
     option: Annotated[
         list[tuple[str, str]],
-        Parameter(name=["--option", "-o"], negative=()),
+        Parameter(name=["--option", "-o"], negative=(), validator=_check_text),
     ] = field(default_factory=list[tuple[str, str]])
     """An option or deadline, as KEY VALUE: -o temperature 0.2 -o idle_timeout_s 120."""
-    key: str | None = None
+    key: Annotated[str | None, Parameter(validator=_check_text)] = None
     """The provider's API key, for this call only. Others can see it while it runs;
     an environment variable such as OPENAI_API_KEY is safer."""
 
@@ -72,9 +84,25 @@ class Showing:
 _NO_ASKING = Asking()
 _NO_SHOWING = Showing()
 
-Cid = Annotated[str | None, Parameter(name=["--conversation", "--cid"])]
-Attachments = Annotated[
-    list[Path] | None, Parameter(name=["--attachment", "-a"], negative=())
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """What is asked about."""
+
+    attachment: Annotated[
+        list[Path] | None, Parameter(name=["--attachment", "-a"], negative=())
+    ] = None
+    """A text file to ask about; may be given several times."""
+    stdin: bool = True
+    """Read what is piped in."""
+
+
+_NO_MATERIAL = Material()
+
+Cid = Annotated[
+    str | None,
+    Parameter(name=["--conversation", "--cid"], validator=_check_text),
 ]
 Flag = Annotated[bool, Parameter(negative=())]
 
@@ -92,10 +120,6 @@ class Placing:
     """Ask in the newest conversation."""
     conversation: Cid = None
     """Ask in this conversation: its id, or how the id begins."""
-    attachment: Attachments = None
-    """A text file to ask about; may be given several times."""
-    stdin: bool = True
-    """Read what is piped in."""
     log: Annotated[bool, Parameter(name="--log", negative=["--no-log", "-n"])] = True
     """Keep the conversation."""
 
@@ -107,6 +131,7 @@ _NO_PLACING = Placing()
 @app.default
 def ask(
     *question: str,
+    material: Material = _NO_MATERIAL,
     placing: Placing = _NO_PLACING,
     asking: Asking = _NO_ASKING,
     showing: Showing = _NO_SHOWING,
@@ -120,7 +145,7 @@ def ask(
     """
     from tina.cli import ask as room
 
-    return room.ask(" ".join(question), placing, asking, showing)
+    return room.ask(" ".join(question), material, placing, asking, showing)
 
 
 @app.command

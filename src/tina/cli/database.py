@@ -3,6 +3,7 @@
 import sys
 
 from tina.cli.exits import Exit
+from tina.cli.output import write_out
 from tina.cli.shapes import to_json
 from tina.domain.failures import StorageFailure
 from tina.wiring import open_app, paths_for
@@ -18,9 +19,9 @@ async def check(*, as_json: bool) -> int:
         problems = (failure.message,)
     if as_json:
         shape = {"ok": not problems, "path": str(path), "problems": problems}
-        sys.stdout.write(to_json(shape) + "\n")
+        write_out([to_json(shape), "\n"])
     elif problems:
         sys.stderr.writelines(f"tina: {problem}\n" for problem in problems)
     else:
-        sys.stdout.write(f"{path} is whole.\n")
+        write_out([f"{path} is whole.\n"])
     return Exit.FAILED if problems else Exit.OK

@@ -1,14 +1,20 @@
 """From words on a command line to an exit code: the one place that catches all."""
 
 import asyncio
+import errno
+import io
 import logging
 import os
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 
 from cyclopts import CycloptsError
 
 from tina.cli.commands import app
 from tina.cli.exits import Exit, exit_for_failure
+from tina.cli.output import OutputError, write_out
 from tina.domain.failures import Failure
 
 _logger = logging.getLogger(__name__)
@@ -16,13 +22,15 @@ _logger = logging.getLogger(__name__)
 
 def run(tokens: list[str]) -> int:
     """Parse, run, and turn whatever happens into a code and at most one line."""
-    _replace_missing_streams()
+    _prepare_streams()
     try:
         code = _run(tokens)
-        sys.stdout.flush()
-    except BrokenPipeError:
+        write_out(())
+    except OutputError as error:
         _silence_stdout()
-        return Exit.PIPE_CLOSED
+        if error.errno == errno.EPIPE:
+            return Exit.PIPE_CLOSED
+        return _say(f"The output cannot be written: {error.strerror}.", Exit.FAILED)
     return code
 
 
@@ -34,14 +42,24 @@ def _run(tokens: list[str]) -> int:
     except CycloptsError as error:
         return _say(f"{_one_line(error)} `tina --help` shows how.", Exit.USAGE)
     try:
-        result = command(*bound.args, **bound.kwargs)
+        result = _call(partial(command, *bound.args, **bound.kwargs))
         code = asyncio.run(result) if asyncio.iscoroutine(result) else result
-    except BrokenPipeError:
+    except OutputError:
         raise
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001
         # The last door: a person gets one sentence, whoever debugs gets the rest.
         return _explain(error)
     return int(code) if isinstance(code, int) else Exit.OK
+
+
+def _call(command: Callable[[], object]) -> object:
+    """Begin a command of ours, or let the parser print its help or its version."""
+    try:
+        return command()
+    except SystemExit as error:  # how rich leaves when the reader left
+        raise OutputError(errno.EPIPE, "the reader left") from error
+    except OSError as error:
+        raise OutputError(error.errno, error.strerror) from error
 
 
 def _explain(error: BaseException) -> int:
@@ -51,8 +69,7 @@ def _explain(error: BaseException) -> int:
         case Failure():
             return _say(error.message, exit_for_failure(error.as_record()))
         case OSError():
-            reason = error.strerror or type(error).__name__
-            return _say(f"The output cannot be written: {reason}.", Exit.FAILED)
+            return _say(f"{_one_line(error)}.", Exit.FAILED)
         case _:
             _logger.error("command_broke", exc_info=error)
             return _say(
@@ -63,12 +80,23 @@ def _explain(error: BaseException) -> int:
 
 
 def _say(sentence: str, code: Exit) -> int:
-    sys.stderr.write(f"tina: {sentence}\n")
+    with suppress(OSError):  # nobody can be told
+        sys.stderr.write(f"tina: {sentence}\n")
     return code
 
 
-def _one_line(error: CycloptsError) -> str:
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
+
+
+def _prepare_streams() -> None:
+    """Make standard output and error ones that every text can be written to."""
+    _replace_missing_streams()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and (
+            stream.encoding.lower() != "utf-8" or stream.errors == "strict"
+        ):
+            stream.reconfigure(errors="replace")
 
 
 def _replace_missing_streams() -> None:

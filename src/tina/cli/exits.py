@@ -14,8 +14,6 @@ class Exit(IntEnum):
     """What was typed cannot be used."""
     NO_MODEL = 3
     """No key, or no such model here."""
-    LIMIT = 4
-    """A limit that the user set refused it."""
     INTERRUPTED = 130
     """Ctrl-C."""
     PIPE_CLOSED = 141

@@ -3,6 +3,7 @@
 import sys
 
 from tina.cli.exits import Exit
+from tina.cli.output import write_out
 from tina.cli.shapes import branch_shape, conversation_shape, to_json
 from tina.cli.terminal_text import safe_text
 from tina.domain.conversations import Conversation
@@ -10,7 +11,7 @@ from tina.domain.failures import InvalidInputFailure, NotFoundFailure
 from tina.domain.messages import Message, MessageStatus, Role
 from tina.wiring import App, open_app
 
-SHORT_ID_CHARS = 12
+SHORT_ID_CHARS = 16  # 12 are all time: two of one millisecond would look alike
 
 _SPEAKERS = {
     Role.USER: "You",
@@ -28,11 +29,11 @@ async def log(*, count: int, as_json: bool) -> int:
         found = await app.conversations.list(limit=count or None)
     if as_json:
         shapes = [conversation_shape(conversation) for conversation in found]
-        sys.stdout.write(to_json(shapes) + "\n")
+        write_out([to_json(shapes), "\n"])
     elif not found:
         sys.stderr.write('No conversations yet. Ask something: tina "Who are you?"\n')
     else:
-        sys.stdout.writelines(_line(conversation) for conversation in found)
+        write_out(_line(conversation) for conversation in found)
     return Exit.OK
 
 
@@ -42,9 +43,9 @@ async def show(conversation_id: str | None, *, as_json: bool) -> int:
         conversation = await chosen_conversation(app, conversation_id)
         messages = await app.conversations.messages(conversation.id)
     if as_json:
-        sys.stdout.write(to_json(branch_shape(conversation, messages)) + "\n")
+        write_out([to_json(branch_shape(conversation, messages)), "\n"])
     else:
-        sys.stdout.write(_page(conversation, messages))
+        write_out([_page(conversation, messages)])
     return Exit.OK
 
 

@@ -3,6 +3,7 @@
 import sys
 
 from tina.cli.exits import Exit
+from tina.cli.output import write_out
 from tina.cli.shapes import model_shape, to_json
 from tina.cli.terminal_text import safe_text
 from tina.domain.chat import ModelInfo
@@ -23,16 +24,16 @@ async def list_models(*, as_json: bool) -> int:
                     code = Exit.FAILED
                     sys.stderr.write(f"tina: {name}: {failure.message}\n")
     if as_json:
-        sys.stdout.write(to_json([model_shape(model) for model in models]) + "\n")
+        write_out([to_json([model_shape(model) for model in models]), "\n"])
     else:
-        sys.stdout.writelines(_line(model) for model in models)
+        write_out(_line(model) for model in models)
     return code
 
 
 async def pull(name: str) -> int:
     """Fetch a model that runs on this machine."""
     path = await pull_weights(name, say=_progress)
-    sys.stdout.write(f"{path}\n")
+    write_out([f"{path}\n"])
     return Exit.OK
 
 

@@ -1,7 +1,7 @@
 """`-o KEY VALUE`: options of a request and its deadlines. Pure."""
 
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -23,9 +23,12 @@ _BOUNDS = {
 _DEADLINE_BOUNDS_S = (0.001, 86_400.0)
 
 
-def parse_options(
-    pairs: Iterable[tuple[str, str]],
-) -> tuple[ChatOptions, Deadlines]:
+class RequestOptions(NamedTuple):
+    options: ChatOptions
+    deadlines: Deadlines
+
+
+def parse_options(pairs: Iterable[tuple[str, str]]) -> RequestOptions:
     """Read the pairs; the last value of a name counts, `stop` gathers.
 
     Raises:
@@ -42,7 +45,9 @@ def parse_options(
             deadlines[name] = value
         else:
             raise _unknown(name)
-    return _convert(options, ChatOptions), _convert(deadlines, Deadlines)
+    return RequestOptions(
+        _convert(options, ChatOptions), _convert(deadlines, Deadlines)
+    )
 
 
 def _convert(values: dict[str, Any], struct: type[T]) -> T:

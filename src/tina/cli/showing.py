@@ -1,15 +1,15 @@
 """How an answer appears: growing text, one JSON object, or a line per event."""
 
-import os
 import re
-import sys
 from typing import Protocol
 
 import msgspec
 
 from tina.cli.commands import Showing
+from tina.cli.output import Output
 from tina.cli.shapes import answer_shape, event_line, to_json
-from tina.cli.terminal import AnswerWriter, answer_writer
+from tina.cli.terminal import AnswerWriter, RawWriter, answer_writer
+from tina.domain.chat import Usage
 from tina.domain.events import BlockKind, BlockStart, StreamEvent, TextDelta
 from tina.domain.messages import Message, MessageStatus
 from tina.wiring import App, Turn
@@ -29,19 +29,28 @@ class Screen(Protocol):
         """Show what waits; called while nothing new is said."""
         ...
 
-    def end(self, message: Message) -> None: ...
+    def end(self, message: Message) -> None:
+        """Show the rest; called once."""
+        ...
+
+    def ending(self, message: Message) -> str:
+        """What a person should know of how it ended: lines for standard error."""
+        ...
 
 
-def make_screen(showing: Showing, turn: Turn, app: App) -> Screen:
+def make_screen(showing: Showing, turn: Turn, app: App, out: Output) -> Screen:
     match showing.format:
         case "json":
-            return JsonScreen()
+            return JsonScreen(out)
         case "stream-json":
-            return EventScreen(turn)
-        case "text" if showing.extract or not showing.stream:
-            return WholeScreen(_writer(app), showing)
+            return EventScreen(turn, out)
+        case "text" if showing.extract:
+            # Code is printed as it is: drawn as markdown it would be another.
+            return WholeScreen(RawWriter(out, is_terminal=out.isatty()), showing)
+        case "text" if not showing.stream:
+            return WholeScreen(_writer(app, out), showing)
         case "text":
-            return TextScreen(_writer(app), showing)
+            return TextScreen(_writer(app, out), showing)
 
 
 class TextScreen:
@@ -66,7 +75,9 @@ class TextScreen:
 
     def end(self, message: Message) -> None:
         self._writer.close()
-        _say_ending(message, says_usage=self._showing.usage)
+
+    def ending(self, message: Message) -> str:
+        return _ending(message, says_usage=self._showing.usage)
 
     def _add(self, kind: BlockKind, text: str) -> None:
         if kind is not BlockKind.REASONING:
@@ -92,11 +103,16 @@ class WholeScreen:
         text = message.text
         self._writer.text(first_code_block(text) if self._showing.extract else text)
         self._writer.close()
-        _say_ending(message, says_usage=self._showing.usage)
+
+    def ending(self, message: Message) -> str:
+        return _ending(message, says_usage=self._showing.usage)
 
 
 class JsonScreen:
     """One JSON object when it is done."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
 
     def show(self, event: StreamEvent) -> None:
         return
@@ -105,14 +121,17 @@ class JsonScreen:
         return
 
     def end(self, message: Message) -> None:
-        sys.stdout.write(to_json(answer_shape(message)) + "\n")
-        sys.stdout.flush()
+        self._out.write(to_json(answer_shape(message)) + "\n")
+
+    def ending(self, message: Message) -> str:
+        return _failure_lines(message)
 
 
 class EventScreen:
     """A JSON object per line: the turn, each event, the answer."""
 
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, turn: Turn, out: Output) -> None:
+        self._out = out
         self._line(
             to_json(
                 {
@@ -133,9 +152,11 @@ class EventScreen:
     def end(self, message: Message) -> None:
         self._line(to_json({"t": "answer", **answer_shape(message)}))
 
+    def ending(self, message: Message) -> str:
+        return _failure_lines(message)
+
     def _line(self, line: str) -> None:
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        self._out.write(line + "\n")
 
 
 def first_code_block(text: str) -> str:
@@ -144,29 +165,36 @@ def first_code_block(text: str) -> str:
     return text if found is None else found["code"]
 
 
-def _writer(app: App) -> AnswerWriter:
+def _writer(app: App, out: Output) -> AnswerWriter:
     return answer_writer(
-        sys.stdout,
+        out,
         environment=app.environment,
-        size=_terminal_size,
+        size=out.terminal_size,
         clock=app.clock,
     )
 
 
-def _terminal_size() -> tuple[int, int]:
-    try:
-        return os.get_terminal_size(sys.stdout.fileno())
-    except OSError:
-        return 0, 0
-
-
-def _say_ending(message: Message, *, says_usage: bool) -> None:
+def _ending(message: Message, *, says_usage: bool) -> str:
+    lines = ""
     if message.status is MessageStatus.STOPPED:
-        sys.stderr.write("tina: Stopped; `tina continue` goes on from here.\n")
+        lines = "tina: Stopped; `tina continue` goes on from here.\n"
     if says_usage and message.usage is not None:
-        counts = msgspec.to_builtins(message.usage)
-        told = ", ".join(
-            f"{count} {name.removesuffix('_tokens').replace('_', ' ')}"
-            for name, count in counts.items()
-        )
-        sys.stderr.write(f"tokens: {told}\n")
+        lines += _usage_line(message.usage)
+    return lines + _failure_lines(message)
+
+
+def _usage_line(usage: Usage) -> str:
+    told = ", ".join(
+        f"{count} {name.removesuffix('_tokens').replace('_', ' ')}"
+        for name, count in msgspec.to_builtins(usage).items()
+    )
+    return f"tokens: {told}\n"
+
+
+def _failure_lines(message: Message) -> str:
+    if message.status is not MessageStatus.FAILED or message.failure is None:
+        return ""
+    line = f"tina: {message.failure.message}\n"
+    if message.text:
+        line += "tina: What was said is kept; `tina continue` goes on.\n"
+    return line

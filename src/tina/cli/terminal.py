@@ -10,8 +10,9 @@ rich is imported when the first answer is drawn.
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol
 
+from tina.cli.output import TextSink
 from tina.cli.terminal_painter import Painter
 from tina.cli.terminal_text import safe_text
 from tina.domain.ports import Clock
@@ -62,7 +63,11 @@ class AnswerWriter(Protocol):
 
 
 def answer_writer(
-    stream: TextIO, *, environment: Mapping[str, str], size: TerminalSize, clock: Clock
+    stream: TextSink,
+    *,
+    environment: Mapping[str, str],
+    size: TerminalSize,
+    clock: Clock,
 ) -> AnswerWriter:
     """The writer that fits the stream.
 
@@ -85,7 +90,7 @@ class RawWriter:
             answer, unchanged, and nothing else.
     """
 
-    def __init__(self, stream: TextIO, *, is_terminal: bool = False) -> None:
+    def __init__(self, stream: TextSink, *, is_terminal: bool = False) -> None:
         self._stream = stream
         self._is_terminal = is_terminal
         self._is_reasoning = False
@@ -125,7 +130,7 @@ class MarkdownWriter:
     """Markdown in a terminal, append-only."""
 
     def __init__(
-        self, stream: TextIO, *, size: TerminalSize, clock: Clock, color: bool = True
+        self, stream: TextSink, *, size: TerminalSize, clock: Clock, color: bool = True
     ) -> None:
         # Imported here: whoever makes this writer is about to draw.
         from tina.cli.terminal_markdown import MarkdownRenderer

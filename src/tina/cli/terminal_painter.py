@@ -18,7 +18,9 @@ Source: ECMA-48, section 8.3; "Terminal Spec: Synchronized Output" (mode 2026).
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
+
+from tina.cli.output import TextSink
 
 __all__ = ["Painter", "Row"]
 
@@ -34,7 +36,7 @@ class Row(NamedTuple):
 
 
 class Painter:
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextSink) -> None:
         self._stream = stream
         self._live: list[Row] = []
         self._columns = 0

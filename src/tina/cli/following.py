@@ -1,0 +1,87 @@
+"""Show one turn until it ends, whoever reads and whatever interrupts."""
+
+from contextlib import aclosing, suppress
+
+import anyio
+
+from tina.cli.interruption import Interruption
+from tina.cli.output import Console, OutputError
+from tina.cli.showing import Screen
+from tina.cli.terminal import TICK_S
+from tina.domain.messages import Message
+from tina.domain.ports import Clock
+from tina.wiring import Turn
+
+STOP_TIMEOUT_S = 10.0
+LEAVE_TIMEOUT_S = 0.3
+"""How long a reader that stalled may take for the rest when a person stopped it."""
+
+
+async def follow(
+    turn: Turn,
+    screen: Screen,
+    console: Console,
+    interruption: Interruption,
+    clock: Clock,
+) -> Message:
+    """Show a turn; Ctrl-C and a closed pipe stop it, SIGTERM leaves it.
+
+    A reader that stalls is waited for, but the turn goes on and is stored. When this
+    returns, all of the answer is written.
+
+    Raises:
+        OutputError: the output is closed or full; the answer is stopped.
+        The runtime's cancellation, once a turn that a person stopped is stored.
+    """
+    message: Message | None = None
+    try:
+        await _show_all(turn, screen, console, clock)
+        message = await turn.result()
+        screen.end(message)
+        await console.tell(screen.ending(message))
+    except OutputError:
+        await turn.stop()
+        raise
+    except anyio.get_cancelled_exc_class():
+        if interruption.is_from_person:
+            await _stop(turn, screen, console, is_shown=message is not None)
+        raise
+    return message
+
+
+async def _stop(
+    turn: Turn, screen: Screen, console: Console, *, is_shown: bool
+) -> None:
+    with anyio.move_on_after(STOP_TIMEOUT_S, shield=True):
+        await turn.stop()
+        message = await turn.result()
+        if not is_shown:
+            screen.end(message)
+        with anyio.move_on_after(LEAVE_TIMEOUT_S):
+            await console.out.written()
+        with anyio.move_on_after(LEAVE_TIMEOUT_S):
+            await console.tell_at_once(screen.ending(message))
+
+
+async def _show_all(turn: Turn, screen: Screen, console: Console, clock: Clock) -> None:
+    broken: OutputError | None = None
+    async with anyio.create_task_group() as group:
+        group.start_soon(_keep_drawing, screen, clock)
+        try:
+            async with aclosing(turn.events()) as events:
+                async for event in events:
+                    screen.show(event)
+                    await console.out.room()
+        except OutputError as error:
+            # Raised below, outside of the group, which would wrap it.
+            broken = error
+        group.cancel_scope.cancel()
+    if broken is not None:
+        raise broken
+
+
+async def _keep_drawing(screen: Screen, clock: Clock) -> None:
+    with suppress(OutputError):  # whoever writes next is told
+        while True:
+            await clock.sleep(TICK_S)
+            screen.tick()

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from tina.testing.server import (
@@ -27,22 +28,26 @@ FRUITS = ["1. Apples\n", "2. Pears\n", "3. Plums"]
 
 def answer(request: ReceivedRequest) -> Recording:
     """One server for all: what was asked last decides how it answers."""
-    body = json.loads(request.body)["messages"][-1]["content"].encode()
-    if b"slowly" in body:
-        return chat_recording([f"word{n} " for n in range(500)], pause=paced(50))
-    if b"break off" in body:
-        whole = chat_recording(["Once ", "upon "])
-        return Recording(chunks=whole.chunks[:-1], ending=Ending.RESET)
-    if b"refuse" in body:
-        error = {"error": {"message": "Slow down.", "code": "rate_limit_exceeded"}}
-        return Recording(
-            status=429,
-            headers=(("Content-Type", "application/json"), ("Retry-After", "7")),
-            chunks=(json.dumps(error).encode(),),
-        )
-    if b"code" in body:
-        return chat_recording(["Look:\n\n```python\n", "print(1)\n", "```\n\nDone."])
-    return chat_recording(FRUITS)
+    asked = json.loads(request.body)["messages"][-1]["content"]
+    return next(
+        (recording for word, recording in RECORDINGS.items() if word in asked),
+        chat_recording(FRUITS),
+    )
+
+
+WHOLE = chat_recording(["Once ", "upon "])
+SLOW_DOWN = {"error": {"message": "Slow down.", "code": "rate_limit_exceeded"}}
+RECORDINGS = {
+    "slowly": chat_recording([f"word{n} " for n in range(500)], pause=paced(50)),
+    "break off": Recording(chunks=WHOLE.chunks[:-1], ending=Ending.RESET),
+    "refuse": Recording(
+        status=429,
+        headers=(("Content-Type", "application/json"), ("Retry-After", "7")),
+        chunks=(json.dumps(SLOW_DOWN).encode(),),
+    ),
+    "long": chat_recording(["word"], finish_reason="length"),
+    "code": chat_recording(["Look:\n\n```python\n", "print(1)\n", "```\n\nDone."]),
+}
 
 
 @pytest.fixture(scope="module")
@@ -504,3 +509,64 @@ def test_several_programs_share_one_database(tina: Tina) -> None:
 
     assert codes == [0, 0, 0, 0]
     assert len(tina.json("log", "-n", "0")) == 4
+
+
+def test_an_answer_that_cannot_be_stored_is_shown_all_the_same(tina: Tina) -> None:
+    """Another program holds the database from the middle of the answer on."""
+    process = tina.start(
+        "ask",
+        "Go slowly",
+        "-o",
+        "total_timeout_s",
+        "1",
+        "--output-format",
+        "stream-json",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    while b'"t":"text"' not in os.read(process.stdout.fileno(), 65_536):
+        pass
+    holder = apsw.Connection(str(tina.home / "tina.db"))
+    holder.execute("BEGIN IMMEDIATE")
+
+    out, told = process.communicate(timeout=GIVE_UP_S)
+
+    holder.close()
+    answer = json.loads(out.splitlines()[-1])
+    assert process.returncode == 1
+    assert (answer["t"], answer["status"]) == ("answer", "failed")
+    assert answer["text"].startswith("word0 ")
+    assert answer["message_id"]
+    assert answer["failure"]["kind"] == "busy"
+    assert "Another process has held the database" in told
+    assert tina.newest()["messages"][1]["status"] == "interrupted"
+
+
+def test_sigterm_prints_the_object_too(tina: Tina) -> None:
+    process = tina.start(
+        "ask",
+        "Go slowly",
+        "--json",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    while not tina.json("log"):
+        pass
+    while not tina.newest()["messages"]:
+        pass
+
+    process.terminate()
+    out, _ = process.communicate(timeout=GIVE_UP_S)
+
+    assert process.returncode == 143
+    assert json.loads(out)["status"] == "interrupted"
+
+
+def test_an_answer_that_was_cut_by_its_limit_says_so(tina: Tina) -> None:
+    done = tina.run("ask", "Please be long.")
+
+    assert (done.returncode, done.stdout) == (0, "word\n")
+    assert "max_tokens" in done.stderr

@@ -1,6 +1,8 @@
 """The library as programs open it, on a real database."""
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -39,6 +41,7 @@ from tina.wiring.system import SystemClock, SystemIds
 pytestmark = pytest.mark.anyio
 
 MODEL = "scripted:parrot"
+ENVIRONMENT = dict(os.environ)
 
 
 @pytest.fixture(autouse=True)
@@ -374,3 +377,17 @@ async def leave_as_the_dead_do(home: Path) -> None:
     )
     async with tina.open(home):
         return  # it settles what the dead left
+
+
+@pytest.mark.parametrize(("level", "is_told"), [("debug", True), ("nonsense", False)])
+async def test_a_log_is_told_to_those_who_ask_for_it(level: str, is_told: bool) -> None:
+    program = (
+        "import logging; from tina.wiring import set_up_log; set_up_log();"
+        "logging.getLogger('tina').debug('a word')"
+    )
+
+    done = await anyio.run_process(
+        [sys.executable, "-c", program], env={**ENVIRONMENT, "TINA_LOG": level}
+    )
+
+    assert (b"a word" in done.stderr) is is_told

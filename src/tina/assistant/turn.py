@@ -12,6 +12,7 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 
 import anyio
+import msgspec
 
 from tina.assistant.answer import Answer, keepable
 from tina.assistant.hub import EventLog
@@ -74,11 +75,10 @@ class Turn:
 
     @property
     def answer(self) -> Message:
-        """The answer as far as it is known here, stored or not.
-
-        While it runs it says nothing yet; `events` does.
-        """
-        return self._answer
+        """The answer as far as it is known here, stored or not."""
+        if self._ended.is_set():
+            return self._answer
+        return msgspec.structs.replace(self._answer, parts=self._said.parts())
 
     def events(self) -> AsyncGenerator[StreamEvent]:
         """Everything said from the beginning, then live; `Finish` or `Failed` is last.

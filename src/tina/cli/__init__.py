@@ -17,6 +17,10 @@ def main(arguments: list[str] | None = None) -> None:
             sys.stdout.write(f"tina {__version__}\n")
             sys.stdout.flush()
             return
-    from tina.cli.door import run
+    try:
+        from tina.cli.door import run
 
-    sys.exit(run(tokens))
+        code = run(tokens)
+    except KeyboardInterrupt:  # while modules are loaded, or on the way out
+        code = 130
+    sys.exit(code)

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from tina.cli.commands import Asking, Material, Placing, Showing
-from tina.cli.exits import exit_for_failure, exit_for_message
+from tina.cli.exits import Exit, exit_for_failure, exit_for_message
 from tina.cli.following import follow
 from tina.cli.history import chosen_conversation
 from tina.cli.interruption import Interruption, interruptible
@@ -13,8 +13,13 @@ from tina.cli.placing import check_placing, place
 from tina.cli.question import read_question
 from tina.cli.shapes import refusal_shape, to_json
 from tina.cli.showing import make_screen
-from tina.domain.failures import Failure
+from tina.domain.failures import Failure, FailureRecord
 from tina.wiring import App, Turn, open_for
+
+INTERRUPTIONS = (Exit.INTERRUPTED, Exit.TERMINATED)
+NOTHING_ASKED = FailureRecord(
+    kind="cancelled", message="Stopped before anything was asked."
+)
 
 Start = Callable[[App, RequestOptions], Awaitable[Turn]]
 
@@ -60,12 +65,15 @@ async def _answer(
     start: Start, placing: Placing, asking: Asking, showing: Showing
 ) -> int:
     console = Console()
+    begun: list[Turn] = []
+    is_object_wanted = showing.format != "text"
 
     async def answer(interruption: Interruption) -> int:
         check_placing(placing)
         chosen = parse_options(asking.option)
         async with open_for(key=asking.key, keeps=placing.log) as app:
             turn = await start(app, chosen)
+            begun.append(turn)
             screen = make_screen(showing, turn, app, console.out)
             message = await follow(turn, screen, console, interruption, app.clock)
         return exit_for_message(message)
@@ -74,11 +82,18 @@ async def _answer(
         try:
             return await answer(interruption)
         except Failure as failure:
-            if showing.format == "text":
+            if not is_object_wanted:
                 raise
             record = failure.as_record()
-            console.out.write(to_json(refusal_shape(record)) + "\n")
-            await console.out.written()
+            await _write_refusal(console, record)
             return exit_for_failure(record)
 
-    return await interruptible(answer_or_refuse)
+    code = await interruptible(answer_or_refuse)
+    if code in INTERRUPTIONS and is_object_wanted and not begun:
+        await _write_refusal(console, NOTHING_ASKED)
+    return code
+
+
+async def _write_refusal(console: Console, record: FailureRecord) -> None:
+    console.out.write(to_json(refusal_shape(record)) + "\n")
+    await console.out.written()

@@ -6,14 +6,14 @@ from tina.cli.exits import Exit
 from tina.cli.output import write_out
 from tina.cli.shapes import to_json
 from tina.domain.failures import StorageFailure
-from tina.wiring import open_app, paths_for
+from tina.wiring import open_for, paths_for
 
 
 async def check(*, as_json: bool) -> int:
     """Read the whole file and say whether it is whole."""
     path = paths_for().database
     try:
-        async with open_app() as app:
+        async with open_for() as app:
             problems = await app.check_database()
     except StorageFailure as failure:
         problems = (failure.message,)

@@ -9,13 +9,16 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from itertools import pairwise
 
 from cyclopts import CycloptsError
 
 from tina.cli.commands import app
 from tina.cli.exits import Exit, exit_for_failure
 from tina.cli.output import OutputError, write_out
-from tina.domain.failures import Failure
+from tina.cli.shapes import refusal_shape, to_json
+from tina.cli.terminal_text import safe_text
+from tina.domain.failures import Failure, InternalFailure, InvalidInputFailure
 
 _logger = logging.getLogger(__name__)
 
@@ -23,6 +26,8 @@ _logger = logging.getLogger(__name__)
 def run(tokens: list[str]) -> int:
     """Parse, run, and turn whatever happens into a code and at most one line."""
     _prepare_streams()
+    # Otherwise Python prints warnings of a library that nobody set up a log for.
+    logging.getLogger("tina").addHandler(logging.NullHandler())
     try:
         code = _run(tokens)
         write_out(())
@@ -40,15 +45,18 @@ def _run(tokens: list[str]) -> int:
             tokens, print_error=False, exit_on_error=False
         )
     except CycloptsError as error:
-        return _say(f"{_one_line(error)} `tina --help` shows how.", Exit.USAGE)
+        sentence = f"{_one_line(error)} `tina --help` shows how."
+        return _tell(InvalidInputFailure(sentence), tokens)
     try:
         result = _call(partial(command, *bound.args, **bound.kwargs))
         code = asyncio.run(result) if asyncio.iscoroutine(result) else result
     except OutputError:
         raise
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except Exception as error:  # noqa: BLE001
         # The last door: a person gets one sentence, whoever debugs gets the rest.
-        return _explain(error)
+        return _tell(_explain(error), tokens)
     return int(code) if isinstance(code, int) else Exit.OK
 
 
@@ -62,26 +70,44 @@ def _call(command: Callable[[], object]) -> object:
         raise OutputError(error.errno, error.strerror) from error
 
 
-def _explain(error: BaseException) -> int:
+def _explain(error: Exception) -> Failure:
     match error:
-        case KeyboardInterrupt():
-            return Exit.INTERRUPTED
         case Failure():
-            return _say(error.message, exit_for_failure(error.as_record()))
+            return error
         case OSError():
-            return _say(f"{_one_line(error)}.", Exit.FAILED)
+            return InternalFailure(f"{_one_line(error)}.")
         case _:
+            with suppress(Exception):  # what broke may be what sets up the log
+                from tina.wiring import set_up_log
+
+                set_up_log()
             _logger.error("command_broke", exc_info=error)
-            return _say(
+            return InternalFailure(
                 "Tina made a mistake; nothing that was stored is lost. "
-                "TINA_LOG=debug shows the details.",
-                Exit.FAILED,
+                "TINA_LOG=debug shows the details."
             )
+
+
+def _tell(failure: Failure, tokens: list[str]) -> int:
+    """Tell a person in a line, or a program in the one object that it reads."""
+    record = failure.as_record()
+    code = exit_for_failure(record)
+    if _wants_an_object(tokens):
+        write_out([to_json(refusal_shape(record)), "\n"])
+        return code
+    return _say(record.message, code)
+
+
+def _wants_an_object(tokens: list[str]) -> bool:
+    """Whether a program reads what is printed, also when the words make no sense."""
+    flags = tokens[: tokens.index("--")] if "--" in tokens else tokens
+    formats = (after for flag, after in pairwise(flags) if flag == "--output-format")
+    return "--json" in flags or any(after.endswith("json") for after in formats)
 
 
 def _say(sentence: str, code: Exit) -> int:
     with suppress(OSError):  # nobody can be told
-        sys.stderr.write(f"tina: {sentence}\n")
+        sys.stderr.write(f"tina: {safe_text(sentence)}\n")
     return code
 
 

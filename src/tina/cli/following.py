@@ -8,6 +8,7 @@ from tina.cli.interruption import Interruption
 from tina.cli.output import Console, OutputError
 from tina.cli.showing import Screen
 from tina.cli.terminal import TICK_S
+from tina.domain.failures import Failure
 from tina.domain.messages import Message
 from tina.domain.ports import Clock
 from tina.wiring import Turn
@@ -36,7 +37,7 @@ async def follow(
     message: Message | None = None
     try:
         await _show_all(turn, screen, console, clock)
-        message = await turn.result()
+        message = await _ended(turn)
         screen.end(message)
         await console.tell(screen.ending(message))
     except OutputError:
@@ -45,6 +46,8 @@ async def follow(
     except anyio.get_cancelled_exc_class():
         if interruption.is_from_person:
             await _stop(turn, screen, console, is_shown=message is not None)
+        elif message is None:
+            await _leave(turn, screen, console)
         raise
     return message
 
@@ -54,13 +57,32 @@ async def _stop(
 ) -> None:
     with anyio.move_on_after(STOP_TIMEOUT_S, shield=True):
         await turn.stop()
-        message = await turn.result()
+        message = await _ended(turn)
         if not is_shown:
             screen.end(message)
         with anyio.move_on_after(LEAVE_TIMEOUT_S):
             await console.out.written()
         with anyio.move_on_after(LEAVE_TIMEOUT_S):
             await console.tell_at_once(screen.ending(message))
+
+
+async def _leave(turn: Turn, screen: Screen, console: Console) -> None:
+    """Show how far it came; the app settles the answer as this when it closes."""
+    answer = turn.answer
+    with anyio.move_on_after(LEAVE_TIMEOUT_S, shield=True):
+        screen.end(answer.interrupted(answer.parts, answer.usage))
+        await console.out.written()
+
+
+async def _ended(turn: Turn) -> Message:
+    """The answer; one whose end could not be stored comes as failed, with why."""
+    try:
+        return await turn.result()
+    except Failure as failure:
+        answer = turn.answer
+        return answer.failed(
+            answer.parts, failure=failure.as_record(), usage=answer.usage
+        )
 
 
 async def _show_all(turn: Turn, screen: Screen, console: Console, clock: Clock) -> None:

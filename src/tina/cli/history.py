@@ -9,7 +9,7 @@ from tina.cli.terminal_text import safe_text
 from tina.domain.conversations import Conversation
 from tina.domain.failures import InvalidInputFailure, NotFoundFailure
 from tina.domain.messages import Message, MessageStatus, Role
-from tina.wiring import App, open_app
+from tina.wiring import App, open_for
 
 SHORT_ID_CHARS = 16  # 12 are all time: two of one millisecond would look alike
 
@@ -25,7 +25,7 @@ async def log(*, count: int, as_json: bool) -> int:
     """List the newest conversations; `count` 0 means all."""
     if count < 0:
         raise InvalidInputFailure("-n wants 0 (all) or a number above it.")
-    async with open_app() as app:
+    async with open_for() as app:
         found = await app.conversations.list(limit=count or None)
     if as_json:
         shapes = [conversation_shape(conversation) for conversation in found]
@@ -39,7 +39,7 @@ async def log(*, count: int, as_json: bool) -> int:
 
 async def show(conversation_id: str | None, *, as_json: bool) -> int:
     """Print one conversation, the newest if none is named."""
-    async with open_app() as app:
+    async with open_for() as app:
         conversation = await chosen_conversation(app, conversation_id)
         messages = await app.conversations.messages(conversation.id)
     if as_json:

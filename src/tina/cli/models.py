@@ -8,14 +8,14 @@ from tina.cli.shapes import model_shape, to_json
 from tina.cli.terminal_text import safe_text
 from tina.domain.chat import ModelInfo
 from tina.domain.result import Err, Ok
-from tina.wiring import open_app, pull_weights
+from tina.wiring import open_for, pull_weights
 
 
 async def list_models(*, as_json: bool) -> int:
     """List the models of every provider that is set up."""
     models: list[ModelInfo] = []
     code = Exit.OK
-    async with open_app() as app:
+    async with open_for() as app:
         for name, answer in (await app.models()).items():
             match answer:
                 case Ok(offered):

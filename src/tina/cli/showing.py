@@ -9,14 +9,21 @@ from tina.cli.commands import Showing
 from tina.cli.output import Output
 from tina.cli.shapes import answer_shape, event_line, to_json
 from tina.cli.terminal import AnswerWriter, RawWriter, answer_writer
-from tina.domain.chat import Usage
+from tina.cli.terminal_text import safe_text
+from tina.domain.chat import StopReason, Usage
 from tina.domain.events import BlockKind, BlockStart, StreamEvent, TextDelta
+from tina.domain.failures import StorageFailure
 from tina.domain.messages import Message, MessageStatus
 from tina.wiring import App, Turn
 
 _FENCED = re.compile(
     r"^(?P<fence>`{3,}|~{3,})[^\n]*\n(?P<code>.*?)^(?P=fence)[`~]*[ \t]*$",
     re.MULTILINE | re.DOTALL,
+)
+
+
+_STORAGE_KINDS = frozenset(
+    failure.kind for failure in (StorageFailure, *StorageFailure.__subclasses__())
 )
 
 
@@ -178,6 +185,8 @@ def _ending(message: Message, *, says_usage: bool) -> str:
     lines = ""
     if message.status is MessageStatus.STOPPED:
         lines = "tina: Stopped; `tina continue` goes on from here.\n"
+    if message.stop_reason is StopReason.LENGTH:
+        lines = "tina: Cut at its longest length; -o max_tokens 4096 allows more.\n"
     if says_usage and message.usage is not None:
         lines += _usage_line(message.usage)
     return lines + _failure_lines(message)
@@ -194,7 +203,9 @@ def _usage_line(usage: Usage) -> str:
 def _failure_lines(message: Message) -> str:
     if message.status is not MessageStatus.FAILED or message.failure is None:
         return ""
-    line = f"tina: {message.failure.message}\n"
-    if message.text:
-        line += "tina: What was said is kept; `tina continue` goes on.\n"
-    return line
+    line = f"tina: {safe_text(message.failure.message)}\n"
+    if not message.text:
+        return line
+    if message.failure.kind in _STORAGE_KINDS:
+        return line + "tina: The answer could not be stored to its end; copy it.\n"
+    return line + "tina: What was said is kept; `tina continue` goes on.\n"

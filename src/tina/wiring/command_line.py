@@ -22,6 +22,7 @@ async def open_for(
         keeps: whether conversations are kept; otherwise they lie in a folder that is
             deleted at the end.
     """
+    set_up_log()
     replacements: Replacements = {}
     if key is not None:
         replacements["secrets"] = GivenSecretStore(key)
@@ -43,16 +44,15 @@ async def pull_weights(name: str, *, say: Callable[[str], None]) -> Path:
     """
     from tina.providers.local.pull import pull
 
+    set_up_log()
     return await pull(
         name, models=paths_for().models, environment=os.environ, progress=say
     )
 
 
 def set_up_log(environment: Mapping[str, str] | None = None) -> None:
-    """Log to stderr if `TINA_LOG` names a level; nothing otherwise."""
+    """Log to standard error from the level on that `TINA_LOG` names, if it does."""
     environment = os.environ if environment is None else environment
     level = environment.get("TINA_LOG", "").strip().upper()
     if level in logging.getLevelNamesMapping():
         logging.basicConfig(level=level)
-    else:
-        logging.getLogger("tina").addHandler(logging.NullHandler())

@@ -25,6 +25,7 @@ from tina.domain.events import (
 )
 from tina.domain.failures import (
     BusyFailure,
+    ClosedFailure,
     Failure,
     InternalFailure,
     InvalidInputFailure,
@@ -94,6 +95,11 @@ class BrokenAtFirst(MemoryTurns):
             self.was_asked = True
             raise ZeroDivisionError("on purpose")
         await super().begin(turn)
+
+
+class TornOff(MemoryTurns):
+    async def begin(self, turn: NewTurn) -> None:
+        raise anyio.get_cancelled_exc_class()
 
 
 class Overtaken(MemoryTurns):
@@ -202,10 +208,12 @@ async def test_a_stopped_answer_keeps_what_was_said() -> None:
     async with house("Once upon", HANG) as here:
         turn = await here.send()
         await wait_for_text(turn)
+        so_far = turn.answer
 
         await turn.stop()
 
         answer = await here.stored(turn)
+        assert (so_far.status, so_far.text) == (MessageStatus.STREAMING, "Once upon")
         assert (answer.status, answer.text) == (MessageStatus.STOPPED, "Once upon")
         assert answer == await turn.result()
         assert here.provider.closed == 1
@@ -325,6 +333,12 @@ async def test_a_beginning_that_breaks_is_told_and_other_turns_go_on() -> None:
         answer = await (await here.send("Again?")).result()
 
         assert answer.status is MessageStatus.COMPLETE
+
+
+async def test_a_beginning_that_is_torn_off_is_told() -> None:
+    async with house("Ice.", turns=TornOff) as here:
+        with pytest.raises(ClosedFailure):
+            await here.send()
 
 
 async def test_who_is_overtaken_again_and_again_is_told() -> None:

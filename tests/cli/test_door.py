@@ -8,6 +8,7 @@ import pytest
 
 from tina.cli import main
 from tina.cli.door import run
+from tina.testing.server import Recording, playback_thread
 
 
 @pytest.mark.parametrize(
@@ -132,12 +133,26 @@ def test_ctrl_c_outside_of_an_answer_is_130(monkeypatch: pytest.MonkeyPatch) -> 
     assert left.value.code == 130
 
 
+def test_ctrl_c_while_modules_are_loaded_is_130(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(_: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tina.cli.door.run", interrupt)
+
+    with pytest.raises(SystemExit) as left:
+        main(["log"])
+
+    assert left.value.code == 130
+
+
 def test_a_provider_that_cannot_be_asked_is_told_beside_the_others(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
-
-    code = run(["models", "list"])
+    with playback_thread(Recording(status=500)) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        code = run(["models", "list"])
 
     printed, told = capsys.readouterr()
     assert code == 1

@@ -242,6 +242,13 @@ def test_the_key_goes_to_the_server_and_nowhere_else(
     assert key.encode() not in stored
 
 
+def test_a_key_can_be_given_for_one_call(tina: Tina, server: PlaybackServer) -> None:
+    done = tina.run("ask", "Hi", "--key", "sk-for-once")
+
+    assert done.returncode == 0
+    assert server.requests[-1].headers["authorization"] == "Bearer sk-for-once"
+
+
 def test_no_log_keeps_nothing(tina: Tina) -> None:
     done = tina.run("ask", "Name three fruits.", "--no-log")
 

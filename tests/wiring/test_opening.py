@@ -35,7 +35,7 @@ from tina.testing.memory import (
     MemoryTurns,
 )
 from tina.testing.provider import HANG, ScriptedProvider
-from tina.wiring import open_for, paths_for
+from tina.wiring import open_for, paths_for, set_up_log
 from tina.wiring.system import SystemClock, SystemIds
 
 pytestmark = pytest.mark.anyio
@@ -391,3 +391,9 @@ async def test_a_log_is_told_to_those_who_ask_for_it(level: str, is_told: bool) 
     )
 
     assert (b"a word" in done.stderr) is is_told
+
+
+async def test_a_level_is_read_as_people_write_it() -> None:
+    set_up_log({"TINA_LOG": " Critical "})
+    set_up_log({"TINA_LOG": "nonsense"})
+    set_up_log({})

@@ -23,7 +23,7 @@ _FENCED = re.compile(
 
 
 _STORAGE_KINDS = frozenset(
-    failure.kind for failure in (StorageFailure, *StorageFailure.__subclasses__())
+    {StorageFailure.kind, *(each.kind for each in StorageFailure.__subclasses__())}
 )
 
 

@@ -3,7 +3,6 @@
 Nothing is written into a file before it is known to be Tina's or empty.
 """
 
-import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -120,8 +119,6 @@ def open_writer(path: Path) -> apsw.Connection:
     Raises:
         StorageFailure: the file cannot be used; it is then untouched.
     """
-    if path.exists() and not os.access(path, os.W_OK):
-        raise _failure_for(apsw.ReadOnlyError(), path)
     with storage_failures(path):
         connection = apsw.Connection(str(path))
         try:
@@ -139,13 +136,9 @@ def open_reader(path: Path) -> apsw.Connection:
     """A connection that cannot write; closed by the caller."""
     with storage_failures(path):
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-        try:
-            connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-            for pragma in _READER_PRAGMAS:
-                connection.execute(pragma)
-        except BaseException:
-            connection.close()
-            raise
+        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        for pragma in _READER_PRAGMAS:
+            connection.execute(pragma)
     return connection
 
 

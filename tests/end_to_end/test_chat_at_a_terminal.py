@@ -240,3 +240,14 @@ def test_extracted_code_is_printed_as_it_is(terminals: list[Terminal]) -> None:
 
     assert terminal.end() == 0
     assert terminal.shown == "a  =  *b*\n"
+
+
+def test_tina_alone_at_a_terminal_is_a_chat(terminals: list[Terminal]) -> None:
+    terminal = Terminal()
+    terminals.append(terminal)
+
+    greeting = terminal.wait_for_prompt()
+    terminal.type(CTRL_D)
+
+    assert terminal.end() == 0
+    assert "Talking to openai:recorded." in greeting

@@ -2,8 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 
-from tina.cli.commands import Asking, Material, Placing, Showing
 from tina.cli.exits import Exit, exit_for_failure, exit_for_message
+from tina.cli.flags import Asking, Material, Placing, Showing
 from tina.cli.following import follow
 from tina.cli.history import chosen_conversation
 from tina.cli.interruption import Interruption, interruptible

@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tina.cli.commands import Asking, Placing, Showing
 from tina.cli.exits import Exit, exit_for_failure, exit_for_message
+from tina.cli.flags import Asking, Placing, Showing
 from tina.cli.following import follow
 from tina.cli.interruption import Interruption, interruptible
 from tina.cli.lines import piped_lines

@@ -29,7 +29,8 @@ def run(tokens: list[str]) -> int:
     # Otherwise Python prints warnings of a library that nobody set up a log for.
     logging.getLogger("tina").addHandler(logging.NullHandler())
     try:
-        code = _run(tokens)
+        # Whoever types `tina` and nothing else wants to talk.
+        code = _run(tokens or (["chat"] if _is_at_terminal() else []))
         write_out(())
     except OutputError as error:
         _silence_stdout()
@@ -37,6 +38,10 @@ def run(tokens: list[str]) -> int:
             return Exit.PIPE_CLOSED
         return _say(f"The output cannot be written: {error.strerror}.", Exit.FAILED)
     return code
+
+
+def _is_at_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _run(tokens: list[str]) -> int:

@@ -1,6 +1,6 @@
 """In which conversation it is asked."""
 
-from tina.cli.commands import Placing
+from tina.cli.flags import Placing
 from tina.cli.history import chosen_conversation
 from tina.domain.conversations import Conversation
 from tina.domain.failures import InvalidInputFailure

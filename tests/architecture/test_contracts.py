@@ -11,7 +11,9 @@ from tests.architecture.tree import ROOT, SOURCE
 
 BREACHES = [
     pytest.param("rooms", "domain/chat.py", "tina.networking.sse", id="upward"),
-    pytest.param("rooms", "database/engine.py", "tina.storage.paths", id="neighbors"),
+    pytest.param(
+        "rooms", "database/engine/engine.py", "tina.storage.paths", id="neighbors"
+    ),
     pytest.param("rooms", "wiring/app.py", "tina.testing", id="doubles-in-the-product"),
     pytest.param("rooms", "cellar/__init__.py", "tina.domain", id="no-place-given"),
     pytest.param("faces", "cli/__init__.py", "tina.database", id="face-to-adapter"),

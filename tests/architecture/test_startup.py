@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-IMPORT = re.compile(r"^import time:\s+\d+ \|\s+\d+ \|\s+([\w.]+)$", re.MULTILINE)
+IMPORT = re.compile(r"^import time:\s+-?\d+ \|\s+\d+ \|\s+([\w.]+)$", re.MULTILINE)
 PYTHON = (sys.executable, "-X", "importtime")
 REQUEST_LIMIT_S = 15.0
 

@@ -22,6 +22,7 @@ from tina.domain.ids import ToolCallId
 from tina.domain.messages import (
     ReasoningPart,
     RefusalPart,
+    Replay,
     TextPart,
     ToolCallPart,
 )
@@ -140,6 +141,16 @@ def test_what_is_kept_can_be_held_by_every_database() -> None:
         TextDelta("text", "a\ud800b\0"),
         ToolArgumentsDelta("t", "\0{}"),
         ToolArgumentsDelta("t", "{}"),
+        BlockStart("t", BlockKind.TOOL_CALL, call_id=ToolCallId("1\0"), tool="\ud800"),
+        BlockStart("t", BlockKind.TOOL_CALL, call_id=ToolCallId("1"), tool="look"),
+        BlockStart("u", BlockKind.TEXT),
+        TextDelta("k\ud800", "good"),
+        UsageUpdate(Usage(input_tokens=2**70, output_tokens=-1, cached_tokens=3)),
+        Finish(
+            StopReason.STOP,
+            raw_reason="s\0",
+            replay=Replay(provider="p", payload="\ud800"),
+        ),
     ]
 
     assert keepable(events) == [
@@ -148,6 +159,16 @@ def test_what_is_kept_can_be_held_by_every_database() -> None:
         TextDelta("text", "a\ufffdb"),
         ToolArgumentsDelta("t", "{}"),
         ToolArgumentsDelta("t", "{}"),
+        BlockStart("t", BlockKind.TOOL_CALL, call_id=ToolCallId("1"), tool="\ufffd"),
+        BlockStart("t", BlockKind.TOOL_CALL, call_id=ToolCallId("1"), tool="look"),
+        BlockStart("u", BlockKind.TEXT),
+        TextDelta("k\ufffd", "good"),
+        UsageUpdate(Usage(cached_tokens=3)),
+        Finish(
+            StopReason.STOP,
+            raw_reason="s",
+            replay=Replay(provider="p", payload="\ufffd"),
+        ),
     ]
 
 
@@ -163,3 +184,31 @@ def test_an_answer_has_a_largest_number_of_blocks(
     else:
         with pytest.raises(TooLargeFailure, match="blocks"):
             fold(*starts)
+
+
+def test_an_answer_is_told_again_in_few_events() -> None:
+    said = [
+        BlockStart("r", BlockKind.REASONING),
+        BlockStart("text", BlockKind.TEXT),
+        TextDelta("r", "h"),
+        TextDelta("text", "Hel"),
+        TextDelta("r", "m"),
+        TextDelta("text", "lo"),
+        BlockStart("tool", BlockKind.TOOL_CALL, ToolCallId("c1"), "look"),
+        ToolArgumentsDelta("tool", '{"a'),
+        ToolArgumentsDelta("tool", '":1'),
+        BlockStart("empty", BlockKind.TEXT),
+        UsageUpdate(Usage(output_tokens=3)),
+    ]
+    answer = fold(*said)
+
+    events = answer.as_events()
+
+    again = fold(*events)
+    assert len(events) == 8
+    assert (again.parts(), again.usage) == (answer.parts(), answer.usage)
+    assert again.as_events() == events
+
+
+def test_an_answer_that_said_nothing_is_told_in_no_event() -> None:
+    assert fold(Start("m"), KeepAlive()).as_events() == []

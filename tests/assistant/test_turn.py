@@ -1,17 +1,12 @@
 """A turn settles however it ends, and keeps what was said."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-
 import anyio
-import anyio.abc
 import pytest
 
-from tina.assistant import Assistant, Journal, Ports, Turn, TurnOptions
+from tests.assistant.house import house, wait_for_text
+from tina.assistant import Turn, TurnOptions
 from tina.assistant import turn as turn_module
 from tina.domain.chat import ChatOptions, StopReason, Usage
-from tina.domain.conversations import Conversation, NewConversation
 from tina.domain.events import (
     BlockEnd,
     BlockKind,
@@ -39,36 +34,10 @@ from tina.domain.failures import (
 from tina.domain.ids import ConversationId
 from tina.domain.messages import Message, MessageStatus, Role, TextPart
 from tina.domain.turns import NewTurn
-from tina.providers.registry import ProviderRegistry
-from tina.testing.clock import FakeClock
-from tina.testing.ids import FakeIds
-from tina.testing.memory import (
-    MemoryConversations,
-    MemoryLeases,
-    MemoryMessages,
-    MemoryTurns,
-)
-from tina.testing.provider import CUT, HANG, ScriptedProvider, Step
+from tina.testing.memory import MemoryTurns
+from tina.testing.provider import CUT, HANG
 
 pytestmark = pytest.mark.anyio
-
-
-@dataclass
-class House:
-    assistant: Assistant
-    conversation: Conversation
-    messages: MemoryMessages
-    turns: MemoryTurns
-    provider: ScriptedProvider
-    group: anyio.abc.TaskGroup
-
-    async def send(self, text: str = "Why?") -> Turn:
-        return await self.assistant.send(self.conversation.id, text)
-
-    async def stored(self, turn: Turn) -> Message:
-        message = await self.messages.get(turn.message_id)
-        assert message is not None
-        return message
 
 
 class FullDisk(MemoryTurns):
@@ -85,6 +54,23 @@ class Stuck(MemoryTurns):
 class Broken(MemoryTurns):
     async def settle(self, answer: Message) -> bool:
         raise ZeroDivisionError("on purpose")
+
+
+class BrokenOnce(MemoryTurns):
+    after: Failure | None = None
+    was_asked = False
+
+    async def settle(self, answer: Message) -> bool:
+        if not self.was_asked:
+            self.was_asked = True
+            raise ZeroDivisionError("on purpose")
+        if self.after is not None:
+            raise self.after
+        return await super().settle(answer)
+
+
+class BrokenThenFull(BrokenOnce):
+    after = StorageFailure("No room left.")
 
 
 class BrokenAtFirst(MemoryTurns):
@@ -107,52 +93,8 @@ class Overtaken(MemoryTurns):
         raise TipMovedFailure("Somebody was faster.")
 
 
-@asynccontextmanager
-async def house(
-    *steps: Step, turns: type[MemoryTurns] = MemoryTurns
-) -> AsyncGenerator[House]:
-    clock, ids = FakeClock(), FakeIds()
-    conversations = MemoryConversations(clock=clock, ids=ids)
-    messages = MemoryMessages(conversations)
-    provider = ScriptedProvider(*steps)
-    stored_turns = turns(conversations, messages)
-    ports = Ports(
-        conversations=conversations,
-        messages=messages,
-        turns=stored_turns,
-        leases=MemoryLeases(ids=ids),
-        providers=ProviderRegistry(
-            {}, given={"scripted": provider}, offered=frozenset()
-        ),
-        clock=clock,
-        ids=ids,
-    )
-    conversation = await conversations.create(NewConversation(system="Be brief."))
-    journal = Journal(stored_turns, clock=clock)
-    with anyio.fail_after(5):
-        async with anyio.create_task_group() as group:
-            group.start_soon(journal.run)
-            yield House(
-                Assistant(
-                    ports, journal=journal, group=group, default_model="scripted:parrot"
-                ),
-                conversation,
-                messages,
-                stored_turns,
-                provider,
-                group,
-            )
-            group.cancel_scope.cancel()
-
-
 async def events_of(turn: Turn) -> list[StreamEvent]:
     return [event async for event in turn.events()]
-
-
-async def wait_for_text(turn: Turn) -> None:
-    async for event in turn.events():
-        if isinstance(event, TextDelta):
-            return
 
 
 async def test_a_finished_answer_is_complete() -> None:
@@ -167,14 +109,14 @@ async def test_a_finished_answer_is_complete() -> None:
             "scripted:parrot",
         )
         assert answer.usage == Usage(input_tokens=1, output_tokens=2)
-        assert await here.turns.list_unsettled() == ()
+        assert await here.stores.turns.list_open() == ()
 
 
 async def test_prompt_and_empty_answer_exist_before_the_model_is_asked() -> None:
     async with house(HANG) as here:
         turn = await here.send("Why?")
 
-        prompt, answer = await here.messages.list(here.conversation.id)
+        prompt, answer = await here.stores.messages.list(here.conversation.id)
         assert (prompt.role, prompt.text, prompt.id) == (
             Role.USER,
             "Why?",
@@ -314,13 +256,67 @@ async def test_an_end_that_breaks_is_told_and_other_turns_go_on(
     assert "turn_not_settled" in caplog.text
 
 
+async def test_what_was_said_is_stored_although_its_end_broke(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with house("Once", turns=BrokenOnce) as here:
+        answer = await (await here.send()).result()
+
+        assert (answer.status, answer.text) == (MessageStatus.FAILED, "Once")
+        assert answer.failure is not None
+        assert answer.failure.kind == "internal"
+        (_, stored) = await here.stores.messages.list(here.conversation.id)
+        assert stored == answer
+    assert "turn_not_settled" in caplog.text
+
+
+async def test_a_full_disk_after_a_broken_end_is_told() -> None:
+    async with house("Once", turns=BrokenThenFull) as here:
+        with pytest.raises(StorageFailure, match="No room"):
+            await (await here.send()).result()
+
+
+async def test_an_answer_that_somebody_else_ended_is_told_as_it_was_stored() -> None:
+    async with house("Once", HANG) as here:
+        turn = await here.send()
+        await wait_for_text(turn)
+        stored = (await here.stored(turn)).interrupted((TextPart(text="On"),), None)
+        assert await here.stores.turns.settle(stored)
+
+        await turn.stop()
+
+        assert await turn.result() == stored
+
+
+async def test_an_answer_that_was_purged_meanwhile_is_told() -> None:
+    async with house("Once", HANG) as here:
+        turn = await here.send()
+        await wait_for_text(turn)
+        del here.stores.rows.open_turns[turn.message_id]
+        del here.stores.rows.messages_by_id[turn.message_id]
+
+        await turn.stop()
+
+        with pytest.raises(NotFoundFailure, match="deleted for good"):
+            await turn.result()
+
+
+async def test_a_failure_that_nobody_can_hold_keeps_what_was_said() -> None:
+    async with house("Once", TruncatedFailure("cut \ud800\0 here")) as here:
+        answer = await (await here.send()).result()
+
+        assert answer.text == "Once"
+        assert answer.failure is not None
+        assert answer.failure.message == "cut \ufffd here"
+
+
 async def test_two_who_ask_at_once_both_stay_in_the_conversation() -> None:
     async with house("Ice.") as here:
         async with anyio.create_task_group() as askers:
             askers.start_soon(here.send, "One?")
             askers.start_soon(here.send, "Two?")
 
-        branch = await here.messages.list(here.conversation.id)
+        branch = await here.stores.messages.list(here.conversation.id)
         assert {message.text for message in branch[::2]} == {"One?", "Two?"}
         assert len(branch) == 4
 
@@ -401,7 +397,7 @@ async def test_what_cannot_be_asked_stores_nothing(
                 here.conversation.id, text, TurnOptions(model=model)
             )
 
-        assert await here.messages.list(here.conversation.id) == ()
+        assert await here.stores.messages.list(here.conversation.id) == ()
         assert here.provider.requests == []
 
 
@@ -420,8 +416,9 @@ async def test_a_cut_answer_is_gone_on_with_by_a_prompt_of_its_own() -> None:
         await turn.stop()
 
         going_on = await here.assistant.continue_answer(here.conversation.id)
+        await wait_for_text(going_on)
 
-        branch = await here.messages.list(here.conversation.id)
+        branch = await here.stores.messages.list(here.conversation.id)
         assert [message.role for message in branch] == [
             Role.USER,
             Role.ASSISTANT,
@@ -440,7 +437,7 @@ async def test_an_answer_that_said_nothing_is_asked_for_again_beside_it() -> Non
 
         again = await here.assistant.continue_answer(here.conversation.id)
 
-        branch = await here.messages.list(here.conversation.id)
+        branch = await here.stores.messages.list(here.conversation.id)
         assert [message.id for message in branch] == [turn.prompt_id, again.message_id]
         assert again.prompt_id == turn.prompt_id
         assert (await here.stored(turn)).status is MessageStatus.STOPPED
@@ -451,5 +448,5 @@ async def test_text_that_no_database_can_hold_is_cleaned() -> None:
         turn = await here.send("Wh\0y \ud800?")
         await turn.result()
 
-        prompt, _ = await here.messages.list(here.conversation.id)
+        prompt, _ = await here.stores.messages.list(here.conversation.id)
         assert prompt.parts == (TextPart(text="Why \ufffd?"),)

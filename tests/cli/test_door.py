@@ -23,7 +23,7 @@ from tina.testing.server import Recording, playback_thread
         (["models", "list"], 0, "local:smollm2 ", ""),
         (["models", "list", "--json"], 0, '[{"id":"local:smollm2"', ""),
         (["models", "pull", "nobody"], 3, "", "tina: Tina cannot fetch 'nobody'"),
-        (["db", "check"], 0, "/", ""),
+        (["db", "check"], 0, "There is no database yet.\n", ""),
         (["db", "check", "--json"], 0, '{"ok":true', ""),
         (["chat", "-c", "--no-log"], 2, "", "tina: --no-log keeps nothing"),
     ],

@@ -14,6 +14,7 @@ from tina.domain.failures import (
     NoKeyFailure,
     NotFoundFailure,
     NothingToContinueFailure,
+    NotWaitingFailure,
     RateLimitFailure,
     StorageFailure,
 )
@@ -27,6 +28,7 @@ from tina.domain.messages import Message, MessageStatus, Role
         (InvalidInputFailure("x"), 2),
         (NotFoundFailure("x"), 2),
         (NothingToContinueFailure("x"), 2),
+        (NotWaitingFailure("x"), 2),
         (NoKeyFailure("x"), 3),
         (ModelUnavailableFailure("x"), 3),
         (ModelNotFoundFailure("x"), 3),

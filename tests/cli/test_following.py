@@ -14,8 +14,9 @@ from tina.domain.failures import StorageFailure
 from tina.domain.messages import Message, MessageStatus
 from tina.testing.clock import FakeClock
 from tina.testing.ids import FakeIds
-from tina.testing.memory import MemoryConversations, MemoryMessages, MemoryTurns
+from tina.testing.memory import MemoryTurns
 from tina.testing.provider import HANG, ScriptedProvider
+from tina.testing.stores import MemoryStores
 
 pytestmark = pytest.mark.anyio
 
@@ -86,14 +87,12 @@ async def test_an_answer_that_cannot_be_stored_is_shown_as_failed(
         async def settle(self, answer: Message) -> bool:
             raise StorageFailure("No room left.")
 
-    conversations = MemoryConversations(clock=FakeClock(), ids=FakeIds())
-    messages = MemoryMessages(conversations)
+    stores = MemoryStores(clock=FakeClock(), ids=FakeIds())
     async with tina.open(
         tmp_path,
         providers={"scripted": ScriptedProvider("Once")},
-        conversations=conversations,
-        messages=messages,
-        turns=Full(conversations, messages),
+        stores=stores,
+        turns=Full(stores.rows),
     ) as app:
         conversation = await app.conversations.create(model="scripted:parrot")
         turn = await app.send(conversation.id, "A tale.")

@@ -7,6 +7,7 @@ import tina
 from tina.cli.door import run
 from tina.domain.events import TextDelta
 from tina.domain.failures import RateLimitFailure
+from tina.domain.queries import MAX_PAGE_SIZE
 from tina.testing.provider import HANG, ScriptedProvider, Step
 
 
@@ -54,7 +55,7 @@ def test_show_says_that_an_answer_is_still_written(
 ) -> None:
     anyio.run(lambda: leave_an_answer("Ice", HANG, how="running"))
 
-    assert "[still being written]" in capsys.readouterr().out
+    assert "[still being written; `tina show -f` follows it]" in capsys.readouterr().out
 
 
 def test_a_conversation_without_a_title_is_listed(
@@ -69,3 +70,23 @@ def test_a_conversation_without_a_title_is_listed(
     run(["show"])
 
     assert capsys.readouterr().out.count("(no title)") == 2
+
+
+@pytest.mark.parametrize(("asked", "shown"), [(0, 205), (204, 204), (300, 205)])
+def test_more_than_a_page_is_listed(
+    asked: int, shown: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def make_many() -> None:
+        async with tina.open() as app:
+            for number in range(MAX_PAGE_SIZE + 5):
+                await app.conversations.create(f"Number {number}")
+
+    anyio.run(make_many)
+
+    run(["log", "-n", str(asked)])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rsplit(" ", 1)[1] for line in lines] == [
+        str(number)
+        for number in range(MAX_PAGE_SIZE + 4, MAX_PAGE_SIZE + 4 - shown, -1)
+    ]

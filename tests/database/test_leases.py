@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tina.database import Database
 from tina.database.leases import FileLeases
-from tina.domain.failures import UnwritableFailure
-from tina.domain.ids import LeaseId
+from tina.domain.failures import ClosedFailure, UnwritableFailure
+from tina.domain.ids import ConversationId, LeaseId
+from tina.testing.clock import FakeClock
 from tina.testing.ids import FakeIds
 
 pytestmark = pytest.mark.anyio
@@ -62,3 +64,42 @@ async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(UnwritableFailure, match="TINA_HOME"):
         await leases.hold()
+
+
+async def test_a_database_closes_although_its_lease_cannot_be_removed(
+    tmp_path: Path,
+) -> None:
+    """The file's place may be taken by anything meanwhile, a folder for example."""
+    leases = tmp_path / "leases"
+    leases.mkdir()
+    database = Database(
+        tmp_path / "tina.db", leases=leases, clock=FakeClock(), ids=FakeIds()
+    )
+    await database.open()
+    lease_id = await database.leases.hold()
+    (leases / f"{lease_id}.lock").unlink()
+    (leases / f"{lease_id}.lock").mkdir()
+
+    await database.close()
+
+    with pytest.raises(ClosedFailure):
+        await database.conversations.get(ConversationId("0" * 32))
+
+
+async def test_a_database_closes_although_its_lease_fails(tmp_path: Path) -> None:
+    database = Database(
+        tmp_path / "tina.db", leases=tmp_path, clock=FakeClock(), ids=FakeIds()
+    )
+    await database.open()
+    database.leases = BrokenLeases(tmp_path, ids=FakeIds())
+
+    with pytest.raises(UnwritableFailure):
+        await database.close()
+
+    with pytest.raises(ClosedFailure):
+        await database.conversations.get(ConversationId("0" * 32))
+
+
+class BrokenLeases(FileLeases):
+    async def close(self) -> None:
+        raise UnwritableFailure("The folder of leases is gone.")

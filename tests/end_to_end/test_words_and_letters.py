@@ -98,8 +98,10 @@ def test_a_stream_that_knows_few_letters_gets_the_others_replaced(
 def test_a_home_with_any_name_can_be_printed(home: bytes, tmp_path: Path) -> None:
     path = os.fsdecode(os.path.join(os.fsencode(tmp_path), home))
 
+    asked = tina("ask", "Hi", TINA_HOME=path)
     done = tina("db", "check", TINA_HOME=path)
 
+    assert (asked.returncode, asked.stderr) == (0, b"")
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.endswith(b"is whole.\n")
 

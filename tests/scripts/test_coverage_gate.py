@@ -34,7 +34,7 @@ def report(**percents: float) -> dict[str, Any]:
         ("tina.markdown", 100.0),
         ("tina.markdowner", 95.0),
         ("tina.assistant.turn", 100.0),
-        ("tina.database.engine", 95.0),
+        ("tina.database.engine.engine", 95.0),
     ],
 )
 def test_a_pure_module_owes_all_and_another_most(module: str, expected: float) -> None:

@@ -23,18 +23,15 @@ from tina.domain.failures import (
     StorageFailure,
     UnwritableFailure,
 )
-from tina.domain.ids import parse_id
-from tina.domain.messages import MessageStatus
+from tina.domain.ids import LeaseId, MessageId, TurnId, parse_id
+from tina.domain.messages import Message, MessageStatus, Role
 from tina.domain.result import Err, Ok
+from tina.domain.turns import NewTurn, OpenTurn, TurnRequest
 from tina.testing.clock import FakeClock
 from tina.testing.ids import FakeIds
-from tina.testing.memory import (
-    MemoryConversations,
-    MemoryLeases,
-    MemoryMessages,
-    MemoryTurns,
-)
+from tina.testing.memory import MemoryTurns
 from tina.testing.provider import HANG, ScriptedProvider
+from tina.testing.stores import MemoryStores
 from tina.wiring import open_for, paths_for, set_up_log
 from tina.wiring.system import SystemClock, SystemIds
 
@@ -198,23 +195,20 @@ async def test_a_stopped_answer_is_continued(tmp_path: Path) -> None:
 
 async def test_every_port_can_be_replaced(tmp_path: Path) -> None:
     clock, ids = FakeClock(), FakeIds()
-    conversations = MemoryConversations(clock=clock, ids=ids)
-    messages = MemoryMessages(conversations)
+    stores = MemoryStores(clock=clock, ids=ids)
     async with tina.open(
         tmp_path / "never made",
         clock=clock,
         ids=ids,
-        conversations=conversations,
-        messages=messages,
-        turns=MemoryTurns(conversations, messages),
-        leases=MemoryLeases(ids=ids),
+        stores=stores,
         providers={"scripted": ScriptedProvider("Ice.")},
     ) as app:
         conversation = await open_conversation(app)
         await (await app.send(conversation.id, "Why?")).result()
         problems = await app.check_database()
 
-    assert [message.text for message in messages.by_id.values()] == ["Why?", "Ice."]
+    messages = stores.rows.messages_by_id.values()
+    assert [message.text for message in messages] == ["Why?", "Ice."]
     assert problems == ()
     assert not (tmp_path / "never made").exists()
 
@@ -360,6 +354,95 @@ async def test_a_message_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     async with tina.open(tmp_path) as app:
         with pytest.raises(DamagedFailure, match=turn.message_id):
             await app.conversations.messages(conversation.id)
+
+
+async def test_who_opens_tina_does_not_wait_until_the_dead_can_be_settled() -> None:
+    class Stuck(MemoryTurns):
+        async def settle(self, answer: Message) -> bool:
+            await anyio.sleep_forever()
+            return False
+
+    stores = MemoryStores(clock=FakeClock(), ids=FakeIds())
+    conversation = await leave_dead_turn(stores)
+    stores.turns = Stuck(stores.rows)
+
+    async with tina.open(stores=stores) as app:
+        (answer,) = await app.conversations.messages(conversation.id)
+        (watched,) = [message async for message in app.watch_message(answer.id)]
+
+    assert (answer.status, answer.text) == (MessageStatus.INTERRUPTED, "Once")
+    assert watched == answer
+
+
+async def test_turns_that_cannot_be_read_do_not_keep_tina_from_opening(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Unreadable(MemoryTurns):
+        async def list_open(self) -> tuple[OpenTurn, ...]:
+            raise DamagedFailure("It cannot be read.")
+
+    stores = MemoryStores(clock=FakeClock(), ids=FakeIds())
+    stores.turns = Unreadable(stores.rows)
+
+    async with tina.open(stores=stores) as app:
+        assert await app.conversations.list() == ()
+    assert "dead_not_found" in caplog.text
+
+
+async def leave_dead_turn(stores: MemoryStores) -> Conversation:
+    """An answer that said "Once", and whose process is gone."""
+    async with tina.open(
+        stores=stores, providers={"scripted": ScriptedProvider("Once", HANG)}
+    ) as app:
+        conversation = await open_conversation(app)
+        answer = Message(
+            id=MessageId("a" * 32),
+            conversation_id=conversation.id,
+            parent_id=None,
+            role=Role.ASSISTANT,
+            status=MessageStatus.STREAMING,
+            parts=(),
+            created_at=stores.clock.now(),
+        )
+    turn = NewTurn(
+        id=TurnId("b" * 32),
+        conversation_id=conversation.id,
+        after=None,
+        prompt=None,
+        answer=answer,
+        request=TurnRequest(model=MODEL),
+        lease_id=LeaseId("dead"),
+    )
+    await stores.turns.begin(turn)
+    await stores.journal.append({answer.id: [TextDelta("text", "Once")]})
+    return conversation
+
+
+@pytest.mark.requirement("database:link:one-place")
+async def test_a_database_that_is_a_link_has_one_place_for_all(tmp_path: Path) -> None:
+    real, other = tmp_path / "real", tmp_path / "other"
+    other.mkdir()
+    provider = ScriptedProvider("Once", HANG)
+    async with tina.open(real, providers={"scripted": provider}) as app:
+        conversation = await open_conversation(app)
+        turn = await app.send(conversation.id, "A tale.")
+        (other / "tina.db").symlink_to(real / "tina.db")
+
+        async with tina.open(other) as second:
+            assert second.paths.data == app.paths.data
+            (_, answer) = await second.conversations.messages(conversation.id)
+
+        assert answer.status is MessageStatus.STREAMING
+        await turn.stop()
+        assert (await turn.result()).status is MessageStatus.STOPPED
+
+
+async def test_a_link_to_a_file_of_another_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tina.db").symlink_to(tmp_path / "elsewhere.db")
+
+    with pytest.raises(InvalidInputFailure, match="rename the file"):
+        async with tina.open(tmp_path):
+            pytest.fail("never reached")
 
 
 def change(home: Path, statement: str) -> None:

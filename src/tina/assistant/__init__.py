@@ -1,17 +1,26 @@
-"""Use cases over ports: a turn, its recovery, conversations."""
+"""Use cases over ports: turns, their recovery, conversations, tool calls."""
 
-from tina.assistant.assistant import Assistant, Ports, TurnOptions
+from tina.assistant.assistant import Assistant, TurnOptions
 from tina.assistant.conversations import Conversations
 from tina.assistant.journal import Journal
-from tina.assistant.recovery import recover
+from tina.assistant.ports import Ports
+from tina.assistant.recovery import Keeper
+from tina.assistant.runner import Runner
+from tina.assistant.running import Running
+from tina.assistant.tool_calls import ToolCalls
 from tina.assistant.turn import Turn
+from tina.assistant.watching import Watching
 
 __all__ = [
     "Assistant",
     "Conversations",
     "Journal",
+    "Keeper",
     "Ports",
+    "Runner",
+    "Running",
+    "ToolCalls",
     "Turn",
     "TurnOptions",
-    "recover",
+    "Watching",
 ]

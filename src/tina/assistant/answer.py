@@ -27,7 +27,7 @@ from tina.domain.messages import (
     TextPart,
     ToolCallPart,
 )
-from tina.domain.text import clean_text, is_clean
+from tina.domain.text import clean_value, is_clean
 
 MAX_ANSWER_CHARS = 8 * 1024 * 1024
 MAX_BLOCKS = 4096
@@ -75,6 +75,18 @@ class Answer:
                     # Start, BlockEnd, KeepAlive and Failed add nothing to a message.
                     continue
 
+    def as_events(self) -> list[StreamEvent]:
+        """As few events as give the same parts and usage when they are fed again."""
+        events: list[StreamEvent] = []
+        for block in self._blocks.values():
+            events.append(block.start)
+            if block.pieces:
+                block.pieces[:] = ["".join(block.pieces)]
+                events.append(_as_delta(block))
+        if self.usage is not None:
+            events.append(UsageUpdate(self.usage))
+        return events
+
     def parts(self) -> tuple[Part, ...]:
         """What was said so far; blocks that said nothing are left out."""
         found = (_part(block) for block in self._blocks.values())
@@ -101,7 +113,7 @@ class Answer:
 
 
 def keepable(events: Iterable[StreamEvent]) -> list[StreamEvent]:
-    """What is worth keeping, with text that every database can hold.
+    """What is worth keeping, as every database can hold it.
 
     A provider of somebody else's may hand over anything that Python calls a string.
     """
@@ -110,12 +122,18 @@ def keepable(events: Iterable[StreamEvent]) -> list[StreamEvent]:
 
 def _clean(event: StreamEvent) -> StreamEvent:
     match event:
-        case TextDelta(key=key, text=text) if not is_clean(text):
-            return TextDelta(key, clean_text(text))
-        case ToolArgumentsDelta(key=key, fragment=fragment) if not is_clean(fragment):
-            return ToolArgumentsDelta(key, clean_text(fragment))
+        case TextDelta(key=key, text=text):  # most events, so they go the short way
+            return event if is_clean(key) and is_clean(text) else clean_value(event)
+        case UsageUpdate(usage=usage):
+            return UsageUpdate(usage.believable())
         case _:
-            return event
+            return clean_value(event)
+
+
+def _as_delta(block: _Block) -> StreamEvent:
+    if block.start.kind is BlockKind.TOOL_CALL:
+        return ToolArgumentsDelta(block.start.key, block.pieces[0])
+    return TextDelta(block.start.key, block.pieces[0])
 
 
 def _part(block: _Block) -> Part | None:

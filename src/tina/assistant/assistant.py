@@ -1,61 +1,32 @@
-"""The use cases: ask, and go on after an answer that was cut."""
+"""The use cases: ask, ask again in other words, answer again, go on, stop."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from types import TracebackType
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
-import anyio
 import msgspec
-from anyio.abc import TaskGroup
 
-from tina.assistant.context import history_for, up_to_last_prompt
-from tina.assistant.journal import Journal
+from tina.assistant.context import request_for, up_to_last_prompt
 from tina.assistant.policy import GoOn, plan_continuation
+from tina.assistant.ports import Ports
+from tina.assistant.recovery import Keeper
+from tina.assistant.running import Running
 from tina.assistant.turn import Turn
-from tina.domain.chat import (
-    ChatOptions,
-    ChatRequest,
-    Deadlines,
-    ModelRef,
-    parse_model_ref,
-)
+from tina.domain.chat import ChatOptions, Deadlines, parse_model_ref
 from tina.domain.conversations import Conversation
 from tina.domain.failures import (
     BusyFailure,
-    ClosedFailure,
     InvalidInputFailure,
     NotFoundFailure,
     TipMovedFailure,
 )
-from tina.domain.ids import ConversationId, MessageId, TurnId
+from tina.domain.ids import ConversationId, LeaseId, MessageId, TurnId
 from tina.domain.messages import Message, MessageStatus, Role, TextPart
-from tina.domain.ports import (
-    Clock,
-    ConversationRepository,
-    IdFactory,
-    Leases,
-    MessageRepository,
-    Provider,
-    Providers,
-    TurnRepository,
-)
 from tina.domain.text import clean_text
-from tina.domain.turns import NewTurn
+from tina.domain.turns import NewTurn, QueuedTurn, TurnRequest
 
 MAX_TIP_MOVES = 5
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
-    """What the use cases need from the world."""
-
-    conversations: ConversationRepository
-    messages: MessageRepository
-    turns: TurnRepository
-    leases: Leases
-    providers: Providers
-    clock: Clock
-    ids: IdFactory
+T = TypeVar("T")
 
 
 class TurnOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,15 +37,27 @@ class TurnOptions(msgspec.Struct, frozen=True, kw_only=True):
     deadlines: Deadlines = Deadlines()
 
 
+class _Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be answered: a new prompt, or an old one once more.
+
+    `history` is what stands before the answer, oldest first, the prompt last.
+    """
+
+    conversation: Conversation
+    tip_id: MessageId | None
+    prompt: Message | None
+    history: tuple[Message, ...]
+
+
 class Assistant:
-    """Starts turns. They belong to `group`, never to whoever asked."""
+    """Starts turns, here or wherever they are claimed."""
 
     def __init__(
-        self, ports: Ports, *, journal: Journal, group: TaskGroup, default_model: str
+        self, ports: Ports, *, running: Running, keeper: Keeper, default_model: str
     ) -> None:
         self._ports = ports
-        self._journal = journal
-        self._group = group
+        self._running = running
+        self._keeper = keeper
         self._default_model = default_model
 
     async def send(
@@ -93,15 +76,40 @@ class Assistant:
             ModelNotFoundFailure: there is no such provider.
             StorageFailure: nothing was stored, no model was asked.
         """
-        prompt = clean_text(text)
-        if not prompt.strip():
-            raise InvalidInputFailure(
-                'There is nothing to answer. Write a question: tina "What is a fjord?"'
-            )
+        prompt = _usable(text)
 
         async def ask() -> Turn:
             conversation, branch = await self._read(conversation_id)
-            return await self._ask(conversation, branch, prompt, turn_options)
+            return await self._start(
+                self._asked(conversation, branch, prompt), turn_options
+            )
+
+        return await _while_the_tip_moves(ask)
+
+    async def send_later(
+        self,
+        conversation_id: ConversationId,
+        text: str,
+        turn_options: TurnOptions = TurnOptions(),  # noqa: B008 - frozen
+    ) -> QueuedTurn:
+        """Store the prompt and an empty answer, and leave the rest to who claims it.
+
+        Raises:
+            InvalidInputFailure, NotFoundFailure, ModelNotFoundFailure, StorageFailure:
+                as `send`; nothing was stored.
+        """
+        prompt = _usable(text)
+
+        async def ask() -> QueuedTurn:
+            conversation, branch = await self._read(conversation_id)
+            asked = self._asked(conversation, branch, prompt)
+            new = self._new_turn(asked, turn_options, lease_id=None)
+            await self._ports.turns.begin(new)
+            return QueuedTurn(
+                conversation_id=conversation_id,
+                message_id=new.answer.id,
+                model=new.request.model,
+            )
 
         return await _while_the_tip_moves(ask)
 
@@ -124,66 +132,158 @@ class Assistant:
             conversation, branch = await self._read(conversation_id)
             plan = plan_continuation(branch)
             prompt = plan.prompt if isinstance(plan, GoOn) else None
-            return await self._ask(conversation, branch, prompt, turn_options)
+            return await self._start(
+                self._asked(conversation, branch, prompt), turn_options
+            )
 
         return await _while_the_tip_moves(go_on)
 
-    async def _ask(
+    async def edit(
         self,
-        conversation: Conversation,
-        branch: tuple[Message, ...],
-        prompt: str | None,
-        turn_options: TurnOptions,
+        message_id: MessageId,
+        text: str,
+        turn_options: TurnOptions = TurnOptions(),  # noqa: B008 - frozen
     ) -> Turn:
-        """Begin a turn after `branch`; without a prompt its last one is answered."""
-        named = turn_options.model or conversation.model or self._default_model
-        model = parse_model_ref(clean_text(named))
-        provider = self._ports.providers.get(model.provider)
+        """Ask the same in other words: a new branch beside the old one, which stays.
+
+        Raises:
+            NotFoundFailure: there is no such message.
+            InvalidInputFailure: it is no prompt of a person, or the text is empty.
+        """
+        prompt = _usable(text)
+
+        async def ask() -> Turn:
+            conversation, old = await self._read_message(message_id)
+            if old.role is not Role.USER:
+                raise InvalidInputFailure(
+                    "Only what a person asked can be edited; for an answer, "
+                    "regenerate it."
+                )
+            before = (await self._ports.messages.list_branch(message_id))[:-1]
+            asked = self._asked(conversation, before, prompt)
+            return await self._start(
+                msgspec.structs.replace(asked, tip_id=conversation.tip), turn_options
+            )
+
+        return await _while_the_tip_moves(ask)
+
+    async def regenerate(
+        self,
+        message_id: MessageId,
+        turn_options: TurnOptions = TurnOptions(),  # noqa: B008 - frozen
+    ) -> Turn:
+        """Answer the same prompt once more, beside the old answer, which stays.
+
+        Args:
+            message_id: the answer, or its prompt.
+
+        Raises:
+            NotFoundFailure: there is no such message.
+            InvalidInputFailure: nothing was asked before it, or it is still written.
+        """
+
+        async def ask() -> Turn:
+            conversation, old = await self._read_message(message_id)
+            if old.status is MessageStatus.STREAMING:
+                raise InvalidInputFailure(
+                    "This answer is still being written. Wait for it, or stop it: "
+                    f"tina stop {conversation.id}"
+                )
+            branch = await self._ports.messages.list_branch(message_id)
+            if not any(message.role is Role.USER for message in branch):
+                raise InvalidInputFailure("Nothing was asked before this message.")
+            asked = self._asked(conversation, branch, None)
+            return await self._start(
+                msgspec.structs.replace(asked, tip_id=conversation.tip), turn_options
+            )
+
+        return await _while_the_tip_moves(ask)
+
+    async def stop(self, message_id: MessageId) -> bool:
+        """Stop an answer, whichever process writes it; what was said is kept.
+
+        Returns:
+            False if it had ended already. If another process writes it, the request
+            is durable when this returns, and the answer ends a moment later.
+        """
+        if await self._running.stop(message_id):
+            return True
+        return await self._ports.turns.request_stop(message_id)
+
+    def _asked(
+        self, conversation: Conversation, branch: Sequence[Message], prompt: str | None
+    ) -> _Asked:
+        """What is asked after `branch`; without a prompt its last one, once more."""
         tip_id = branch[-1].id if branch else None
         if prompt is None:
-            asked, history = None, up_to_last_prompt(branch)
-        else:
-            asked = self._prompt(conversation.id, tip_id, prompt)
-            history = (*branch, asked)
-        answer = self._answer(conversation.id, history[-1].id, model)
-        new = NewTurn(
+            return _Asked(
+                conversation=conversation,
+                tip_id=tip_id,
+                prompt=None,
+                history=up_to_last_prompt(branch),
+            )
+        message = Message(
+            id=MessageId(self._ports.ids.new()),
+            conversation_id=conversation.id,
+            parent_id=tip_id,
+            role=Role.USER,
+            status=MessageStatus.COMPLETE,
+            parts=(TextPart(text=prompt),),
+            created_at=self._ports.clock.now(),
+        )
+        return _Asked(
+            conversation=conversation,
+            tip_id=tip_id,
+            prompt=message,
+            history=(*branch, message),
+        )
+
+    def _new_turn(
+        self, asked: _Asked, turn_options: TurnOptions, *, lease_id: LeaseId | None
+    ) -> NewTurn:
+        """The turn as it will be stored.
+
+        Raises:
+            ModelNotFoundFailure, InvalidInputFailure: no provider here has the model.
+        """
+        conversation = asked.conversation
+        named = turn_options.model or conversation.model or self._default_model
+        model = parse_model_ref(clean_text(named))
+        self._ports.providers.get(model.provider)
+        answer = Message(
+            id=MessageId(self._ports.ids.new()),
+            conversation_id=conversation.id,
+            parent_id=asked.history[-1].id,
+            role=Role.ASSISTANT,
+            status=MessageStatus.STREAMING,
+            parts=(),
+            created_at=self._ports.clock.now(),
+            model=str(model),
+        )
+        return NewTurn(
             id=TurnId(self._ports.ids.new()),
             conversation_id=conversation.id,
-            after=tip_id,
-            prompt=asked,
+            after=asked.tip_id,
+            prompt=asked.prompt,
             answer=answer,
-            lease_id=await self._ports.leases.hold(),
+            request=TurnRequest(
+                model=str(model),
+                options=turn_options.options,
+                deadlines=turn_options.deadlines,
+            ),
+            lease_id=lease_id,
         )
-        request = ChatRequest(
-            model=model.model,
-            messages=history_for(history),
-            system=conversation.system,
-            options=turn_options.options,
-            deadlines=turn_options.deadlines,
+
+    async def _start(self, asked: _Asked, turn_options: TurnOptions) -> Turn:
+        new = self._new_turn(
+            asked, turn_options, lease_id=await self._ports.leases.hold()
         )
-        return await self._start(new, provider, request)
-
-    async def _start(
-        self, new: NewTurn, provider: Provider, request: ChatRequest
-    ) -> Turn:
-        turn = Turn(new.answer, turns=self._ports.turns, journal=self._journal)
-        beginning = _Beginning()
-
-        async def begin_and_run() -> None:
-            with beginning:
-                # Shielded: a stored turn that nobody runs would be nobody's. It is
-                # bounded by the database's own limit.
-                with anyio.CancelScope(shield=True):
-                    await self._ports.turns.begin(new)
-            if beginning.failure is None:
-                await turn.run(provider, request)
-
-        # In a task that is not the caller's: who asked may be cancelled in any way.
-        self._group.start_soon(begin_and_run)
-        await beginning.is_over.wait()
-        if beginning.failure is not None:
-            raise beginning.failure
-        return turn
+        return await self._running.begin(
+            new,
+            request_for(
+                new.request, system=asked.conversation.system, history=asked.history
+            ),
+        )
 
     async def _read(
         self, conversation_id: ConversationId
@@ -193,64 +293,31 @@ class Assistant:
             raise NotFoundFailure(
                 f"There is no conversation {conversation_id}. `tina log` lists them."
             )
-        return conversation, await self._ports.messages.list(conversation_id)
+        branch = await self._ports.messages.list(conversation_id)
+        return conversation, self._keeper.as_left(branch)
 
-    def _prompt(
-        self, conversation_id: ConversationId, parent_id: MessageId | None, text: str
-    ) -> Message:
-        return Message(
-            id=MessageId(self._ports.ids.new()),
-            conversation_id=conversation_id,
-            parent_id=parent_id,
-            role=Role.USER,
-            status=MessageStatus.COMPLETE,
-            parts=(TextPart(text=text),),
-            created_at=self._ports.clock.now(),
+    async def _read_message(
+        self, message_id: MessageId
+    ) -> tuple[Conversation, Message]:
+        message = await self._ports.messages.get(message_id)
+        if message is None:
+            raise NotFoundFailure(
+                f"There is no message {message_id}. `tina show --json` lists them."
+            )
+        conversation, _ = await self._read(message.conversation_id)
+        return conversation, self._keeper.as_left((message,))[0]
+
+
+def _usable(text: str) -> str:
+    prompt = clean_text(text)
+    if not prompt.strip():
+        raise InvalidInputFailure(
+            'There is nothing to answer. Write a question: tina "What is a fjord?"'
         )
-
-    def _answer(
-        self,
-        conversation_id: ConversationId,
-        parent_id: MessageId,
-        model: ModelRef,
-    ) -> Message:
-        return Message(
-            id=MessageId(self._ports.ids.new()),
-            conversation_id=conversation_id,
-            parent_id=parent_id,
-            role=Role.ASSISTANT,
-            status=MessageStatus.STREAMING,
-            parts=(),
-            created_at=self._ports.clock.now(),
-            model=str(model),
-        )
+    return prompt
 
 
-class _Beginning:
-    """Carries how a turn's beginning went from its task to whoever waits for it."""
-
-    def __init__(self) -> None:
-        self.is_over = anyio.Event()
-        self.failure: Exception | None = None
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
-        if isinstance(error, Exception):
-            self.failure = error
-        elif error is not None:
-            self.failure = ClosedFailure("Tina was closed before this could be asked.")
-        self.is_over.set()
-        return isinstance(error, Exception)
-
-
-async def _while_the_tip_moves(ask: Callable[[], Awaitable[Turn]]) -> Turn:
+async def _while_the_tip_moves(ask: Callable[[], Awaitable[T]]) -> T:
     """Read and ask again when somebody else wrote into the conversation meanwhile."""
     for _ in range(MAX_TIP_MOVES):
         try:

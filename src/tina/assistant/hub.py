@@ -40,6 +40,15 @@ class EventLog:
                 return
             await changed.wait()
 
+    async def changes(self) -> AsyncGenerator[None]:
+        """Yields once now, then after changes, until the answer ends; none queue."""
+        while True:
+            changed = self._changed
+            yield
+            if self._is_ended:
+                return
+            await changed.wait()
+
     def _wake(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()

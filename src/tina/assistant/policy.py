@@ -45,7 +45,7 @@ def plan_continuation(branch: Sequence[Message]) -> GoOn | AnswerAgain:
         case MessageStatus.STREAMING:
             raise NothingToContinueFailure(
                 "The last answer is still being written. "
-                "Wait for it, or stop it where it was asked."
+                "Wait for it, or stop it with `tina stop`."
             )
         case MessageStatus.COMPLETE:
             raise NothingToContinueFailure(

@@ -10,6 +10,7 @@ the process is leaving (interrupted). What was said is kept in all four.
 
 import logging
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 import anyio
 import msgspec
@@ -21,13 +22,17 @@ from tina.domain.chat import ChatRequest
 from tina.domain.events import Failed, Finish, StreamEvent
 from tina.domain.failures import (
     BusyFailure,
+    DamagedFailure,
     Failure,
     InternalFailure,
+    NotFoundFailure,
+    StorageFailure,
     TruncatedFailure,
 )
 from tina.domain.ids import ConversationId, MessageId
 from tina.domain.messages import Message
-from tina.domain.ports import Provider, TurnRepository
+from tina.domain.ports import MessageRepository, Provider, TurnRepository
+from tina.domain.text import clean_value
 
 SETTLE_TIMEOUT_S = 12.0
 """Longer than two waits for a database that another process holds."""
@@ -46,10 +51,16 @@ class Turn:
     """
 
     def __init__(
-        self, answer: Message, *, turns: TurnRepository, journal: Journal
+        self,
+        answer: Message,
+        *,
+        turns: TurnRepository,
+        messages: MessageRepository,
+        journal: Journal,
     ) -> None:
         self._answer = answer
         self._turns = turns
+        self._messages = messages
         self._journal = journal
         self._said = Answer()
         self._log = EventLog()
@@ -87,16 +98,45 @@ class Turn:
         """
         return self._log.read()
 
+    async def growth(self) -> AsyncGenerator[Message]:
+        """The answer now, and again as it grows; its end is last.
+
+        Whoever is slow gets the newest; nothing queues.
+        """
+        async with aclosing(self._log.changes()) as changes:
+            async for _ in changes:
+                yield self.answer
+
     async def result(self) -> Message:
         """The answer as it was stored in the end, whatever its status.
 
         Raises:
             StorageFailure: its end could not be stored; `answer` still has it.
+            NotFoundFailure: its conversation was purged meanwhile.
         """
         await self._ended.wait()
         if self._failure_to_store is not None:
             raise self._failure_to_store
         return self._answer
+
+    async def ended(self) -> None:
+        """Wait for the end, stored or not."""
+        await self._ended.wait()
+
+    async def fail(self, failure: Failure) -> None:
+        """End a turn that could not even begin; called instead of `run`."""
+        await self._settle(self._failed(failure))
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether its end could not be stored yet; it is kept here until it can."""
+        failure = self._failure_to_store
+        is_hopeless = isinstance(failure, DamagedFailure)
+        return isinstance(failure, StorageFailure) and not is_hopeless
+
+    async def settle_again(self) -> None:
+        """Try once more to store an end that could not be."""
+        self._failure_to_store = await self._store()
 
     async def stop(self) -> None:
         """End the answer now and keep what was said; returns when that is stored."""
@@ -108,18 +148,25 @@ class Turn:
         self,
         provider: Provider,
         request: ChatRequest,
+        *,
+        slots: anyio.CapacityLimiter,
     ) -> None:
         """Drive the turn to its end; called once, by whoever owns its task.
 
         A provider's failure is the turn's outcome: it is stored, not raised.
 
+        Args:
+            slots: the model is asked when one is free; who waits longest is next.
+
         Raises:
             The runtime's cancellation, after what was said was stored.
         """
         ending: Message | None = None
+        self._journal.begin(self._answer.id, self._said)
         try:
             with self._scope:
-                ending = await self._stream(provider, request)
+                async with slots:
+                    ending = await self._stream(provider, request)
             if ending is None:
                 ending = self._answer.stopped(self._said.parts(), self._said.usage)
         finally:
@@ -164,7 +211,7 @@ class Turn:
         )
 
     def _failed(self, failure: Failure) -> Message:
-        record = failure.as_record()
+        record = clean_value(failure.as_record())
         self._log.append([Failed(record)])
         return self._answer.failed(
             self._said.parts(), failure=record, usage=self._said.usage
@@ -176,25 +223,58 @@ class Turn:
         A cancelled process has this long to keep what was said, and no longer.
         """
         self._failure_to_store = BusyFailure(
-            f"The answer's end could not be stored within {SETTLE_TIMEOUT_S:g} s; "
-            "Tina settles it when she is opened the next time."
+            f"The answer's end could not be stored within {SETTLE_TIMEOUT_S:g} s. "
+            "Tina tries again, at the latest when she is opened the next time."
         )
         self._answer = ending
         try:
             with anyio.move_on_after(SETTLE_TIMEOUT_S, shield=True):
-                await self._turns.settle(ending)
-                self._journal.forget(ending.id)
-                self._failure_to_store = None
+                self._failure_to_store = await self._store()
+        finally:
+            self._journal.forget(ending.id)
+            self._log.end()
+            self._ended.set()
+
+    async def _store(self) -> Failure | None:
+        """Store the end; why that could not be, if so."""
+        try:
+            return await self._settle_once()
         except Failure as failure:
             _logger.warning("turn_not_settled", extra={"kind": failure.kind})
-            self._failure_to_store = failure
+            return failure
         except Exception:
             # The supervisor's door: one turn's fault must not end the others.
-            _logger.exception("turn_not_settled", extra={"message_id": ending.id})
-            self._failure_to_store = InternalFailure(
+            _logger.exception("turn_not_settled", extra={"message_id": self._answer.id})
+        return await self._store_what_was_said()
+
+    async def _store_what_was_said(self) -> Failure | None:
+        """After a fault of ours: the text alone, without what may be at fault."""
+        failure = InternalFailure(
+            "Tina made a mistake while storing the answer's end; what was said is kept."
+        )
+        self._answer = self._answer.failed(
+            self._said.parts(), failure=failure.as_record(), usage=None
+        )
+        try:
+            return await self._settle_once()
+        except Failure as error:
+            return error
+        except Exception:
+            # The supervisor's door, as above.
+            _logger.exception("turn_not_settled", extra={"message_id": self._answer.id})
+            return InternalFailure(
                 "Tina made a mistake while storing the answer's end; she settles it "
                 "when she is opened the next time."
             )
-        finally:
-            self._log.end()
-            self._ended.set()
+
+    async def _settle_once(self) -> Failure | None:
+        """Store the end; if somebody else has ended it, what they stored counts."""
+        if await self._turns.settle(self._answer):
+            return None
+        stored = await self._messages.get(self._answer.id)
+        if stored is None:
+            return NotFoundFailure(
+                "This conversation was deleted for good while it was answered."
+            )
+        self._answer = stored
+        return None

@@ -43,7 +43,7 @@ async def ask(
             deadlines=chosen.deadlines,
         )
 
-    return await _answer(start, placing, asking, showing)
+    return await show_answer(start, placing, asking, showing)
 
 
 async def continue_answer(
@@ -58,12 +58,13 @@ async def continue_answer(
             deadlines=chosen.deadlines,
         )
 
-    return await _answer(start, Placing(), asking, showing)
+    return await show_answer(start, Placing(), asking, showing)
 
 
-async def _answer(
+async def show_answer(
     start: Start, placing: Placing, asking: Asking, showing: Showing
 ) -> int:
+    """Open Tina, start a turn, and show its answer until it ends."""
     console = Console()
     begun: list[Turn] = []
     is_object_wanted = showing.format != "text"

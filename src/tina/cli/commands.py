@@ -5,27 +5,37 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 import tina
-from tina.cli.flags import Asking, Flag, Material, Placing, Showing
+from tina.cli.command_groups import ARGUMENTS, ASK, PARAMETERS, READ, TEND
+from tina.cli.conversation_commands import conversation_commands
+from tina.cli.database_commands import database
+from tina.cli.flags import Asking, Flag, Material, Narrowing, Placing, Showing
+from tina.domain.conversations import Shelf
+from tina.domain.failures import InvalidInputFailure
 
 app = App(
     name="tina",
     version=f"tina {tina.__version__}",
     help='Ask a model, and keep what it says. `tina "…"` is short for `tina ask "…"`.',
     help_format="plaintext",
+    group_arguments=ARGUMENTS,
+    group_parameters=PARAMETERS,
     result_action="return_value",
 )
-models = App(name="models", help="Models that can answer here.")
-database = App(name="db", help="The database file.")
+models = App(name="models", help="Models that can answer here.", group=TEND)
+app["--help"].group = TEND
+app["--version"].group = TEND
 app.command(models)
 app.command(database)
+app.command(conversation_commands, name="*")
 
 _NO_ASKING = Asking()
 _NO_SHOWING = Showing()
 _NO_MATERIAL = Material()
 _NO_PLACING = Placing()
+_NO_NARROWING = Narrowing()
 
 
-@app.command
+@app.command(group=ASK, sort_key=1)
 @app.default
 def ask(
     *question: str,
@@ -33,6 +43,7 @@ def ask(
     placing: Placing = _NO_PLACING,
     asking: Asking = _NO_ASKING,
     showing: Showing = _NO_SHOWING,
+    detach: Flag = False,
 ) -> object:
     """Ask one question and print the answer.
 
@@ -40,13 +51,20 @@ def ask(
 
     Args:
         question: The question; the words are joined.
+        detach: Print the ids and leave; a worker answers, whatever happens to this
+            terminal.
     """
+    if detach:
+        from tina.cli import detaching
+
+        words = " ".join(question)
+        return detaching.ask_later(words, material, placing, asking, showing)
     from tina.cli import ask as room
 
     return room.ask(" ".join(question), material, placing, asking, showing)
 
 
-@app.command
+@app.command(group=ASK, sort_key=2)
 def chat(*, placing: Placing = _NO_PLACING, asking: Asking = _NO_ASKING) -> object:
     """Talk, one line after the other; piped lines are answered in turn."""
     from tina.cli import chat as room
@@ -54,7 +72,7 @@ def chat(*, placing: Placing = _NO_PLACING, asking: Asking = _NO_ASKING) -> obje
     return room.chat(placing, asking)
 
 
-@app.command(name="continue")
+@app.command(name="continue", group=ASK, sort_key=3)
 def continue_(
     conversation_id: str | None = None,
     /,
@@ -72,34 +90,112 @@ def continue_(
     return room.continue_answer(conversation_id, asking, showing)
 
 
-@app.command
+@app.command(group=READ)
 def log(
     *,
     count: Annotated[int, Parameter(name=["--count", "-n"])] = 20,
+    follow: Annotated[bool, Parameter(name=["--follow", "-f"], negative=())] = False,
+    archived: Flag = False,
+    deleted: Flag = False,
     json: Flag = False,
 ) -> object:
-    """List the newest conversations.
+    """List the newest conversations; pinned ones come first.
 
     Args:
         count: How many; 0 means all.
-        json: Print a list of JSON objects.
+        follow: Go on with each conversation that changes, until Ctrl-C.
+        archived: List what is in the archive instead.
+        deleted: List what was deleted and can be taken back.
+        json: Print a list of JSON objects; with -f one object a line.
     """
+    shelf = _shelf_for(is_archived=archived, is_deleted=deleted, follows=follow)
+    if follow:
+        from tina.cli import watching
+
+        return watching.log_following(count=count, as_json=json)
     from tina.cli import history
 
-    return history.log(count=count, as_json=json)
+    return history.log(count=count, shelf=shelf, as_json=json)
 
 
-@app.command
-def show(conversation_id: str | None = None, /, *, json: Flag = False) -> object:
+def _shelf_for(*, is_archived: bool, is_deleted: bool, follows: bool) -> Shelf:
+    """Which conversations are listed.
+
+    Raises:
+        InvalidInputFailure: the flags exclude each other.
+    """
+    if is_archived + is_deleted + follows > 1:
+        raise InvalidInputFailure(
+            "--archived, --deleted and -f exclude each other; give one of them."
+        )
+    if is_archived:
+        return Shelf.ARCHIVED
+    return Shelf.DELETED if is_deleted else Shelf.ACTIVE
+
+
+@app.command(group=READ)
+def show(
+    conversation_id: str | None = None,
+    /,
+    *,
+    follow: Annotated[bool, Parameter(name=["--follow", "-f"], negative=())] = False,
+    ids: Flag = False,
+    json: Flag = False,
+) -> object:
     """Print a conversation.
 
     Args:
         conversation_id: Its id, or how the id begins; otherwise the newest.
-        json: Print one JSON object.
+        follow: Go on with what is still being written, until it ends.
+        ids: Print the id of each message beside who said it.
+        json: Print one JSON object; with -f one object a line, for each message.
     """
+    if follow:
+        from tina.cli import watching
+
+        if ids and not json:
+            raise InvalidInputFailure(
+                "-f shows no ids; leave it out, or add --json, which has them."
+            )
+        return watching.show_following(conversation_id, as_json=json)
     from tina.cli import history
 
-    return history.show(conversation_id, as_json=json)
+    return history.show(conversation_id, with_ids=ids, as_json=json)
+
+
+@app.command(group=READ)
+def search(
+    *words: str,
+    narrowing: Narrowing = _NO_NARROWING,
+    best: Flag = False,
+    count: Annotated[int, Parameter(name=["--count", "-n"])] = 20,
+    json: Flag = False,
+) -> object:
+    """Find what was said: messages that contain all the words, the newest first.
+
+    Args:
+        words: The words; quotes, AND, * and the like mean nothing special.
+        best: The best matches first, among the newest.
+        count: How many at most.
+        json: Print one JSON object.
+    """
+    from tina.cli import search as room
+
+    return room.search(" ".join(words), narrowing, best=best, count=count, as_json=json)
+
+
+@app.command(group=TEND)
+def worker(*, stay: Flag = False) -> object:
+    """Answer what was asked with --detach, and leave when nothing is left.
+
+    `tina ask --detach` starts one by itself.
+
+    Args:
+        stay: Wait for more instead of leaving.
+    """
+    from tina.cli import detaching
+
+    return detaching.serve(stay=stay)
 
 
 @models.command(name="list")
@@ -124,15 +220,3 @@ def pull(name: str, /) -> object:
     from tina.cli import models as room
 
     return room.pull(name)
-
-
-@database.command
-def check(*, json: Flag = False) -> object:
-    """Read the whole database and say whether it is whole.
-
-    Args:
-        json: Print one JSON object.
-    """
-    from tina.cli import database as room
-
-    return room.check(as_json=json)

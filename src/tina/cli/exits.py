@@ -22,7 +22,9 @@ class Exit(IntEnum):
     """SIGTERM."""
 
 
-_USAGE_KINDS = frozenset({"invalid_input", "not_found", "nothing_to_continue"})
+_USAGE_KINDS = frozenset(
+    {"invalid_input", "not_found", "not_waiting", "nothing_to_continue"}
+)
 _NO_MODEL_KINDS = frozenset({"no_key", "model_unavailable", "model_not_found"})
 
 

@@ -103,3 +103,22 @@ class Placing:
     """Ask in this conversation: its id, or how the id begins."""
     log: Annotated[bool, Parameter(name="--log", negative=["--no-log", "-n"])] = True
     """Keep the conversation."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Narrowing:
+    """Where it is looked for."""
+
+    conversation: Cid = None
+    """Look in this conversation: its id, or how the id begins."""
+    role: Literal["user", "assistant", "system", "tool"] | None = None
+    """Who said it: user, assistant, system or tool."""
+    model: Annotated[
+        str | None, Parameter(name=["--model", "-m"], validator=_check_text)
+    ] = None
+    """Which model said it: provider:model."""
+    since: str | None = None
+    """The first day, or moment: 2026-01-31 or 2026-01-31T18:30."""
+    until: str | None = None
+    """The last day, or the moment it ends."""

@@ -1,6 +1,8 @@
 """Show one turn until it ends, whoever reads and whatever interrupts."""
 
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing, asynccontextmanager, suppress
+from functools import partial
 
 import anyio
 
@@ -86,23 +88,42 @@ async def _ended(turn: Turn) -> Message:
 
 
 async def _show_all(turn: Turn, screen: Screen, console: Console, clock: Clock) -> None:
-    broken: OutputError | None = None
+    drawing = partial(keep_drawing, screen, clock)
+    async with beside(drawing), aclosing(turn.events()) as events:
+        async for event in events:
+            screen.show(event)
+            await console.out.room()
+
+
+@asynccontextmanager
+async def beside(
+    run: Callable[[], Coroutine[object, object, None]],
+) -> AsyncGenerator[None]:
+    """Run something while the body runs, and end it then.
+
+    What ends the body comes out as it is, in no group; `run` itself must not fail.
+    """
+    broken: OutputError | Failure | None = None
+    scope = anyio.CancelScope()  # of its own: the body's task is not to be cancelled
+
+    async def run_inside() -> None:
+        with scope:
+            await run()
+
     async with anyio.create_task_group() as group:
-        group.start_soon(_keep_drawing, screen, clock)
+        group.start_soon(run_inside)
         try:
-            async with aclosing(turn.events()) as events:
-                async for event in events:
-                    screen.show(event)
-                    await console.out.room()
-        except OutputError as error:
+            yield
+        except (OutputError, Failure) as error:
             # Raised below, outside of the group, which would wrap it.
             broken = error
-        group.cancel_scope.cancel()
+        scope.cancel()
     if broken is not None:
         raise broken
 
 
-async def _keep_drawing(screen: Screen, clock: Clock) -> None:
+async def keep_drawing(screen: Screen, clock: Clock) -> None:
+    """Show what waits while nothing new is said, until it is cancelled."""
     with suppress(OutputError):  # whoever writes next is told
         while True:
             await clock.sleep(TICK_S)

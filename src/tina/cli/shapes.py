@@ -9,6 +9,8 @@ from tina.domain.conversations import Conversation
 from tina.domain.events import StreamEvent
 from tina.domain.failures import FailureRecord
 from tina.domain.messages import Message
+from tina.domain.search import SearchHit, SearchResult
+from tina.domain.turns import QueuedTurn
 
 Shape = dict[str, Any]
 
@@ -41,6 +43,16 @@ def refusal_shape(failure: FailureRecord) -> Shape:
     }
 
 
+def queued_shape(queued: QueuedTurn) -> Shape:
+    """`tina ask --detach --json`."""
+    return {
+        "status": "queued",
+        "conversation_id": queued.conversation_id,
+        "message_id": queued.message_id,
+        "model": queued.model,
+    }
+
+
 def conversation_shape(conversation: Conversation) -> Shape:
     """One line of `tina log --json`."""
     return {
@@ -50,6 +62,9 @@ def conversation_shape(conversation: Conversation) -> Shape:
         "system": conversation.system,
         "message_count": conversation.message_count,
         "preview": conversation.preview,
+        "is_pinned": conversation.is_pinned,
+        "is_archived": conversation.is_archived,
+        "deleted_at": conversation.deleted_at,
         "created_at": conversation.created_at,
         "last_message_at": conversation.last_message_at,
     }
@@ -81,6 +96,20 @@ def message_shape(message: Message) -> Shape:
 
 def model_shape(model: ModelInfo) -> Shape:
     return {"id": str(model.ref), **msgspec.structs.asdict(model)}
+
+
+def search_shape(result: SearchResult) -> Shape:
+    """`tina search --json`."""
+    return {
+        "is_whole": result.is_whole,
+        "failure": None if result.failure is None else _whole(result.failure),
+        "hits": [hit_shape(hit) for hit in result.hits],
+    }
+
+
+def hit_shape(hit: SearchHit) -> Shape:
+    """`matches` are [start, end] pairs: places in `snippet`, in characters."""
+    return _whole(hit)
 
 
 def to_json(value: object) -> str:

@@ -60,6 +60,11 @@ def make_screen(showing: Showing, turn: Turn, app: App, out: Output) -> Screen:
             return TextScreen(_writer(app, out), showing)
 
 
+def text_screen(app: App, out: Output) -> "TextScreen":
+    """The text of an answer that another process may write."""
+    return TextScreen(_writer(app, out), Showing())
+
+
 class TextScreen:
     """The text of an answer while it grows."""
 

@@ -7,11 +7,14 @@ with a shared one, so that two processes that ask do not take each other for the
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from tina.domain.failures import UnwritableFailure
 from tina.domain.ids import LeaseId
 from tina.domain.ports import IdFactory
+
+_FILES = f"{'[0-9a-f]' * 32}.lock"
 
 
 class FileLeases:
@@ -30,7 +33,7 @@ class FileLeases:
         """
         # Decided and done without an await: two callers cannot both take one.
         if self._held is None:
-            for left in self._folder.glob("*.lock"):
+            for left in self._folder.glob(_FILES):
                 _is_locked(left)  # the dead leave files behind
             lease_id = LeaseId(self._ids.new())
             self._held = (lease_id, _take(self._file(lease_id)))
@@ -40,11 +43,20 @@ class FileLeases:
         """Whether a living process holds it; the file of a dead one is removed."""
         return _is_locked(self._file(lease_id))
 
+    def pid_of(self, lease_id: LeaseId) -> int | None:
+        """The process that took the lease, if its file still says so."""
+        try:
+            text = self._file(lease_id).read_text(encoding="ascii")
+        except (OSError, ValueError):
+            return None
+        return int(text) if text.strip().isdigit() else None
+
     async def close(self) -> None:
         if self._held is not None:
             lease_id, descriptor = self._held
             self._held = None
-            self._file(lease_id).unlink(missing_ok=True)
+            with suppress(OSError):  # the next who looks removes it
+                self._file(lease_id).unlink()
             os.close(descriptor)
 
     def _file(self, lease_id: LeaseId) -> Path:
@@ -59,6 +71,8 @@ def _take(path: Path) -> int:
     except OSError as error:
         raise _unusable(path, error) from error
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with suppress(OSError):  # for people only: a full disk is no reason to refuse
+        os.write(descriptor, b"%d\n" % os.getpid())
     # Named only once it is locked: nobody can see a living lease without its lock.
     unlocked.rename(path)
     return descriptor
@@ -76,7 +90,8 @@ def _is_locked(path: Path) -> bool:
     except BlockingIOError:
         return True
     else:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that cannot be written keeps its dead
+            path.unlink()
         return False
     finally:
         os.close(descriptor)

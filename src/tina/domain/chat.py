@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from tina.domain.failures import InvalidInputFailure
+from tina.domain.text import CleanStruct
 
 if TYPE_CHECKING:
     from tina.domain.messages import Message
@@ -24,6 +25,14 @@ class StopReason(StrEnum):
     UNKNOWN = "unknown"
 
 
+MAX_TOKENS = 2**53
+"""The largest count that JSON carries exactly everywhere."""
+
+
+MAX_NUMBER = 2**63
+"""Whole numbers of a request stay below it: they are stored, and sent, as 64 bits."""
+
+
 class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Tokens of one answer; None where the provider is silent.
 
@@ -36,6 +45,16 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+
+    def believable(self) -> "Usage":
+        """Without counts that no answer can have, nor any database hold."""
+        counts = msgspec.structs.asdict(self)
+        lies = {
+            name: None
+            for name, count in counts.items()
+            if count is not None and not 0 <= count <= MAX_TOKENS
+        }
+        return msgspec.structs.replace(self, **lies) if lies else self
 
 
 class ModelRef(NamedTuple):
@@ -81,8 +100,12 @@ def parse_model_ref(text: str) -> ModelRef:
     return ModelRef(provider, model)
 
 
-class ChatOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Options of a request; None leaves the choice to the model's server."""
+class ChatOptions(CleanStruct, frozen=True, kw_only=True, omit_defaults=True):
+    """Options of a request; None leaves the choice to the model's server.
+
+    Raises:
+        InvalidInputFailure: a number is larger than any JSON carries.
+    """
 
     temperature: float | None = None
     top_p: float | None = None
@@ -93,6 +116,16 @@ class ChatOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
     stop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("top_k", "max_tokens", "seed"):
+            number = getattr(self, name)
+            if number is not None and not -MAX_NUMBER <= number < MAX_NUMBER:
+                raise InvalidInputFailure(
+                    f"{name} cannot be {number}: whole numbers go from "
+                    f"{-MAX_NUMBER} to {MAX_NUMBER - 1}."
+                )
 
 
 class Deadlines(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@
     ├── InvalidInputFailure         what a person gave cannot be used
     ├── NotFoundFailure             no such conversation or message
     ├── NothingToContinueFailure    the last answer is whole, or still being written
+    ├── NotWaitingFailure           the tool call was decided or has ended before
     ├── TipMovedFailure             somebody else wrote into the conversation meanwhile
     ├── ModelUnavailableFailure     the model is known, but not here (weights, engine)
     ├── NoKeyFailure                the provider wants a key and there is none
@@ -15,6 +16,8 @@
     │   ├── DiskFullFailure         no room left
     │   ├── ForeignFileFailure      the file is a database, but not Tina's
     │   ├── NewerFileFailure        a later Tina wrote the file
+    │   ├── OlderFileFailure        an older Tina wrote the file, and it is in use
+    │   ├── UnsupportedDiskFailure  the file would lie on another machine's disk
     │   ├── UnsupportedSqliteFailure  this SQLite can corrupt files
     │   └── UnwritableFailure       the folder or file cannot be written
     └── ProviderFailure             a model's server refused, broke or fell silent
@@ -80,6 +83,10 @@ class NothingToContinueFailure(Failure):
     kind = "nothing_to_continue"
 
 
+class NotWaitingFailure(Failure):
+    kind = "not_waiting"
+
+
 class TipMovedFailure(Failure):
     kind = "tip_moved"
     retryable = True
@@ -124,6 +131,14 @@ class ForeignFileFailure(StorageFailure):
 
 class NewerFileFailure(StorageFailure):
     kind = "newer_file"
+
+
+class OlderFileFailure(StorageFailure):
+    kind = "older_file"
+
+
+class UnsupportedDiskFailure(StorageFailure):
+    kind = "unsupported_disk"
 
 
 class UnsupportedSqliteFailure(StorageFailure):

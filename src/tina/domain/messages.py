@@ -1,5 +1,6 @@
 """Messages and their parts."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
@@ -28,7 +29,8 @@ class MessageStatus(StrEnum):
     FAILED = "failed"
 
 
-class TextPart(msgspec.Struct, frozen=True, kw_only=True, tag="text"):
+class TextPart(msgspec.Struct, frozen=True, kw_only=True, tag="text", gc=False):
+    # `gc=False`: it holds a text alone, and nearly every message has one.
     text: str
 
 
@@ -82,12 +84,14 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     payload: str
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One stored message. `parent_id` makes conversations branch.
 
     `model`, `stop_reason`, `usage`, `failure` and `replay` belong to answers.
     """
 
+    # Lists of messages are long. `gc=False`: nothing in it can refer back to it. Not
+    # `kw_only`: the mapper of stored rows saves a tenth without the names.
     id: MessageId
     conversation_id: ConversationId
     parent_id: MessageId | None
@@ -100,6 +104,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage | None = None
     failure: FailureRecord | None = None
     replay: Replay | None = None
+    metadata: Mapping[str, str] | None = None
 
     @property
     def text(self) -> str:

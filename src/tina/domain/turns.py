@@ -1,17 +1,45 @@
 """A turn: one prompt and everything that follows until the model is done."""
 
+from enum import StrEnum
+
 import msgspec
 
-from tina.domain.ids import ConversationId, LeaseId, MessageId, TurnId
+from tina.domain.chat import ChatOptions, Deadlines
+from tina.domain.ids import ConversationId, LeaseId, MessageId, OwnerId, TurnId
 from tina.domain.messages import Message
+from tina.domain.text import MEBIBYTE, CleanStruct, require_short
+
+MAX_PROMPT_BYTES = 16 * MEBIBYTE
+"""More than an attached file and a piped text together usually have."""
 
 
-class NewTurn(msgspec.Struct, frozen=True, kw_only=True):
+class TurnStatus(StrEnum):
+    QUEUED = "queued"
+    """Nobody runs it yet."""
+    RUNNING = "running"
+    """The process whose lease it names runs it, or died."""
+    DONE = "done"
+
+
+class TurnRequest(CleanStruct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was asked for; stored, so that another process can run the turn."""
+
+    model: str
+    """`provider:model`."""
+    options: ChatOptions = ChatOptions()
+    deadlines: Deadlines = Deadlines()
+
+
+class NewTurn(CleanStruct, frozen=True, kw_only=True):
     """What is written before a model is asked.
 
     `prompt` is None when an answer is asked for again. The answer is empty,
     `streaming`, and a child of the prompt. `after` is the conversation's tip as it was
-    read: the turn begins only if it still is.
+    read: the turn begins only if it still is. With a `lease_id` the turn is claimed
+    from its first moment, without one it is queued.
+
+    Raises:
+        InvalidInputFailure: the prompt is longer than Tina keeps.
     """
 
     id: TurnId
@@ -19,12 +47,36 @@ class NewTurn(msgspec.Struct, frozen=True, kw_only=True):
     after: MessageId | None
     prompt: Message | None
     answer: Message
-    lease_id: LeaseId
+    request: TurnRequest
+    lease_id: LeaseId | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.prompt is not None:
+            require_short(
+                "A question",
+                self.prompt.text,
+                max_bytes=MAX_PROMPT_BYTES,
+                advice="Shorten it, or ask about one part after the other.",
+            )
 
 
-class UnsettledTurn(msgspec.Struct, frozen=True, kw_only=True):
-    """A turn that has not ended; `lease_id` names the process that runs it."""
+class QueuedTurn(msgspec.Struct, frozen=True, kw_only=True):
+    """A turn that was asked for and is left to whoever claims it."""
+
+    conversation_id: ConversationId
+    message_id: MessageId
+    model: str
+
+
+class OpenTurn(msgspec.Struct, frozen=True, kw_only=True):
+    """A turn that is not done; `lease_id` names the process that claimed it."""
 
     id: TurnId
+    owner_id: OwnerId
+    conversation_id: ConversationId
     answer_id: MessageId
-    lease_id: LeaseId
+    request: TurnRequest
+    status: TurnStatus
+    lease_id: LeaseId | None
+    is_stop_requested: bool = False

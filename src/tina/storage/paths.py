@@ -5,11 +5,17 @@ stands for it on macOS and Windows.
 """
 
 import errno
+import os
 from pathlib import Path
 
 import msgspec
 
-from tina.domain.failures import DiskFullFailure, StorageFailure, UnwritableFailure
+from tina.domain.failures import (
+    DiskFullFailure,
+    InvalidInputFailure,
+    StorageFailure,
+    UnwritableFailure,
+)
 
 _NAME = "tina"
 _REASONS = {
@@ -34,6 +40,26 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
     def database(self) -> Path:
         return self.data / "tina.db"
 
+    def resolved(self) -> "Paths":
+        """With the folder where the database really lies, if `tina.db` is a link.
+
+        What lies beside it (locks, leases, what wakes watchers) must be the same for
+        all who have it open, whichever way they came.
+
+        Raises:
+            InvalidInputFailure: it leads to a file of another name.
+        """
+        if not self.database.is_symlink():
+            return self
+        real = Path(os.path.realpath(self.database))
+        if real.name != self.database.name:
+            raise InvalidInputFailure(
+                f"{str(self.database)!r} is a link to {str(real)!r}. Tina needs the "
+                f"name {self.database.name!r} there, too: rename the file, then make "
+                "the link again."
+            )
+        return msgspec.structs.replace(self, data=real.parent)
+
     @property
     def models(self) -> Path:
         """Weights: one `<name>.gguf` for each model."""
@@ -42,6 +68,11 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def leases(self) -> Path:
         return self.data / "leases"
+
+    @property
+    def worker_lock(self) -> Path:
+        """Locked while a worker answers what was asked with `--detach`."""
+        return self.data / "worker.lock"
 
     @property
     def chat_history(self) -> Path:

@@ -1,29 +1,44 @@
 """Opens Tina: builds every room, hands it to the next, closes in reverse order."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Protocol, TypedDict, Unpack
 
 import anyio
 from anyio.abc import TaskGroup
 from msgspec import structs
 
 from tina import __version__
-from tina.assistant import Assistant, Conversations, Journal, Ports, recover
+from tina.assistant import (
+    Assistant,
+    Conversations,
+    Journal,
+    Keeper,
+    Ports,
+    Running,
+    ToolCalls,
+    Watching,
+)
 from tina.database import Database
-from tina.domain.failures import InvalidInputFailure
+from tina.domain.failures import InvalidInputFailure, StorageFailure
 from tina.domain.ports import (
     Clock,
     ConversationRepository,
+    GrantRepository,
     IdFactory,
+    JournalRepository,
     Leases,
+    LiveQueries,
     MessageRepository,
     Provider,
     Providers,
+    Search,
     SecretStore,
+    ToolCallRepository,
     TurnRepository,
 )
 from tina.domain.text import is_clean
@@ -34,22 +49,57 @@ from tina.storage.secrets import EnvironmentSecretStore
 from tina.wiring.app import App
 from tina.wiring.system import SystemClock, SystemIds
 
+RECOVERY_LIMIT_S = 1.0
+"""Who opens Tina while another process holds the database waits no longer."""
+CATCH_UP_LIMIT_S = 5.0
 DEFAULT_MODEL = "local:smollm2"
 OPENAI_BASE_URL = "https://api.openai.com/v1"
+
+_logger = logging.getLogger(__name__)
+
+
+class Stores(Protocol):
+    """Everything that is kept, on the same rows: the database, or one in memory."""
+
+    @property
+    def conversations(self) -> ConversationRepository: ...
+    @property
+    def messages(self) -> MessageRepository: ...
+    @property
+    def turns(self) -> TurnRepository: ...
+    @property
+    def journal(self) -> JournalRepository: ...
+    @property
+    def tool_calls(self) -> ToolCallRepository: ...
+    @property
+    def grants(self) -> GrantRepository: ...
+    @property
+    def live(self) -> LiveQueries: ...
+    @property
+    def search(self) -> Search: ...
+    @property
+    def leases(self) -> Leases: ...
 
 
 class Replacements(TypedDict, total=False):
     """Ports that a test or a program brings itself; it also closes them itself.
 
-    `providers` adds to the built-in ones, by name, and replaces those it names.
+    `providers` adds to the built-in ones, by name, and replaces those it names. With
+    `stores` no file is opened; a port that is named beside it goes before.
     """
 
     clock: Clock
     ids: IdFactory
     secrets: SecretStore
+    stores: Stores
     conversations: ConversationRepository
     messages: MessageRepository
     turns: TurnRepository
+    journal: JournalRepository
+    tool_calls: ToolCallRepository
+    grants: GrantRepository
+    live: LiveQueries
+    search: Search
     leases: Leases
     providers: Mapping[str, Provider]
     environment: Mapping[str, str]
@@ -74,26 +124,74 @@ async def open_app(
     """
     environment = replacements.get("environment", os.environ)
     paths = paths_for(home, environment)
+    if "data" in replacements:
+        paths = structs.replace(paths, data=replacements["data"]).resolved()
     async with AsyncExitStack() as stack:
         providers = _open_providers(stack, paths, replacements, environment)
-        ports, database = await _open_ports(stack, paths, replacements, providers)
-        await recover(turns=ports.turns, messages=ports.messages, leases=ports.leases)
-        journal = Journal(ports.turns, clock=ports.clock)
-        group = await stack.enter_async_context(_own_task_group())
-        group.start_soon(journal.run)
-        default_model = environment.get("TINA_MODEL", "").strip() or DEFAULT_MODEL
-        yield App(
-            conversations=Conversations(ports.conversations, ports.messages),
+        stores, database = await _open_stores(stack, paths, replacements)
+        ports = _ports(stores, replacements, providers)
+        keeper = Keeper(ports)
+        await _recover(keeper)
+        yield await _assemble(
+            stack,
+            ports,
+            keeper,
+            database,
             paths=paths,
-            default_model=default_model,
             environment=environment,
-            clock=ports.clock,
-            _assistant=Assistant(
-                ports, journal=journal, group=group, default_model=default_model
-            ),
-            _providers=providers,
-            _database=database,
         )
+
+
+async def _assemble(
+    stack: AsyncExitStack,
+    ports: Ports,
+    keeper: Keeper,
+    database: Database | None,
+    *,
+    paths: Paths,
+    environment: Mapping[str, str],
+) -> App:
+    """Build the use cases and start what runs beside them."""
+    journal = Journal(ports.journal, clock=ports.clock)
+    group = await stack.enter_async_context(_own_task_group())
+    running = Running(ports, journal=journal, group=group)
+    default_model = environment.get("TINA_MODEL", "").strip() or DEFAULT_MODEL
+    for run in (journal.run, keeper.run):
+        group.start_soon(run)
+    if database is not None and not database.is_read_only:
+        for run in (database.indexer.run, database.upkeep.run):
+            group.start_soon(run)
+    return App(
+        conversations=Conversations(
+            ports.conversations,
+            ports.messages,
+            live=ports.live,
+            keeper=keeper,
+            clock=ports.clock,
+        ),
+        tool_calls=ToolCalls(ports.tool_calls, ports.live),
+        paths=paths,
+        default_model=default_model,
+        environment=environment,
+        clock=ports.clock,
+        _ports=ports,
+        _assistant=Assistant(
+            ports, running=running, keeper=keeper, default_model=default_model
+        ),
+        _running=running,
+        _keeper=keeper,
+        _watching=Watching(ports, running=running, keeper=keeper),
+        _database=database,
+    )
+
+
+async def _recover(keeper: Keeper) -> None:
+    """Settle what the dead left, but keep nobody from reading: the rest comes later."""
+    with anyio.move_on_after(RECOVERY_LIMIT_S):
+        try:
+            await keeper.recover()
+        except StorageFailure as failure:
+            _logger.warning("dead_not_found", extra={"kind": failure.kind})
 
 
 @asynccontextmanager
@@ -136,60 +234,77 @@ def paths_for(
     """Where everything lies: `home`, else `TINA_HOME`, else the system's folders.
 
     Raises:
-        InvalidInputFailure: the folder's name is none that a database can have.
+        InvalidInputFailure: the folder's name is none that a database can have, or
+            the database is a link to a file of another name.
     """
     environment = os.environ if environment is None else environment
     chosen = home or environment.get("TINA_HOME") or None
     if chosen is None:
-        return find_paths(None)
+        return find_paths(None).resolved()
     if not is_clean(str(chosen)):
         raise InvalidInputFailure(
             f"The folder {str(chosen)!a} has a name that is not UTF-8 text. "
             "Choose another one with TINA_HOME."
         )
-    return find_paths(Path(chosen).expanduser().absolute())
+    return find_paths(Path(chosen).expanduser().absolute()).resolved()
 
 
-async def _open_ports(
-    stack: AsyncExitStack,
-    paths: Paths,
-    replacements: Replacements,
-    providers: Providers,
-) -> tuple[Ports, Database | None]:
-    clock = replacements.get("clock") or SystemClock()
-    ids = replacements.get("ids") or SystemIds()
-    conversations = replacements.get("conversations")
-    messages = replacements.get("messages")
-    turns = replacements.get("turns")
-    leases = replacements.get("leases")
-    database = None
-    if not (conversations and messages and turns and leases):
-        paths = structs.replace(paths, data=replacements.get("data", paths.data))
-        database = await _open_database(stack, paths, clock, ids)
-        conversations = conversations or database.conversations
-        messages = messages or database.messages
-        turns = turns or database.turns
-        leases = leases or database.leases
-    ports = Ports(
-        conversations=conversations,
-        messages=messages,
-        turns=turns,
-        leases=leases,
-        providers=providers,
-        clock=clock,
-        ids=ids,
+async def _open_stores(
+    stack: AsyncExitStack, paths: Paths, replacements: Replacements
+) -> tuple[Stores, Database | None]:
+    if (stores := replacements.get("stores")) is not None:
+        return stores, None
+    database = await _open_database(
+        stack,
+        paths,
+        replacements.get("clock") or SystemClock(),
+        replacements.get("ids") or SystemIds(),
     )
-    return ports, database
+    return database, database
+
+
+def _ports(stores: Stores, replacements: Replacements, providers: Providers) -> Ports:
+    given = replacements
+    return Ports(
+        conversations=given.get("conversations", stores.conversations),
+        messages=given.get("messages", stores.messages),
+        turns=given.get("turns", stores.turns),
+        journal=given.get("journal", stores.journal),
+        tool_calls=given.get("tool_calls", stores.tool_calls),
+        grants=given.get("grants", stores.grants),
+        live=given.get("live", stores.live),
+        search=given.get("search", stores.search),
+        leases=given.get("leases", stores.leases),
+        providers=providers,
+        clock=given.get("clock") or SystemClock(),
+        ids=given.get("ids") or SystemIds(),
+    )
 
 
 async def _open_database(
     stack: AsyncExitStack, paths: Paths, clock: Clock, ids: IdFactory
 ) -> Database:
-    ensure_folder(paths.leases)
+    try:
+        ensure_folder(paths.leases)
+    except StorageFailure:
+        if not paths.database.exists():
+            raise
+        # What is stored can be read without a lease; whoever asks is refused then.
     database = Database(paths.database, leases=paths.leases, clock=clock, ids=ids)
     stack.push_async_callback(database.close)
     await database.open()
+    if not database.is_read_only:
+        stack.push_async_callback(_catch_up, database)
     return database
+
+
+async def _catch_up(database: Database) -> None:
+    """Make the day's backup on leaving, if nobody was here long enough to make it."""
+    with anyio.move_on_after(CATCH_UP_LIMIT_S):
+        try:
+            await database.upkeep.catch_up()
+        except StorageFailure as failure:
+            _logger.warning("no_daily_backup", extra={"kind": failure.kind})
 
 
 def _open_providers(

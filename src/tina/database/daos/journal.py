@@ -4,17 +4,34 @@ No index and no trigger: measured, a plain rowid table costs what a hand-made lo
 does. It is cleared by ranges: all that lies before the first row a running turn needs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import apsw
 
-_APPEND = "INSERT INTO journal (message_id, events) VALUES (:message_id, :events)"
+from tina.database.rows import JournalRow
 
-_END = "SELECT coalesce(max(rid), 0) + 1 FROM journal"
+_APPEND = """
+INSERT INTO journal (owner_id, message_id, events)
+VALUES (:owner_id, :message_id, :events)
+"""
+
+_FOLD = """
+INSERT INTO journal (owner_id, message_id, events, is_fold)
+VALUES (:owner_id, :message_id, :events, 1)
+"""
+
+_END = """
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'journal'), 0) + 1
+"""
 
 _OF_MESSAGE = """
-SELECT events FROM journal
+SELECT rid, message_id, events, is_fold FROM journal
 WHERE rid >= :journal_from AND message_id = :message_id ORDER BY rid
+"""
+
+_AFTER = """
+SELECT rid, message_id, events, is_fold FROM journal WHERE rid > :after ORDER BY rid
+LIMIT :limit
 """
 
 _TRIM = """
@@ -25,12 +42,23 @@ DELETE FROM journal WHERE rid < coalesce(
 """
 
 
-def append(connection: apsw.Connection, entries: Sequence[tuple[bytes, str]]) -> None:
+def append(
+    connection: apsw.Connection, *, owner_id: int, entries: Iterable[tuple[bytes, str]]
+) -> None:
     """Add (message id, events as JSON), in order."""
     bindings = (
-        {"message_id": message_id, "events": events} for message_id, events in entries
+        {"owner_id": owner_id, "message_id": message_id, "events": events}
+        for message_id, events in entries
     )
     connection.executemany(_APPEND, bindings)
+
+
+def fold(
+    connection: apsw.Connection, *, owner_id: int, message_id: bytes, events: str
+) -> None:
+    """Add a row that stands for all rows of the message before it."""
+    bindings = {"owner_id": owner_id, "message_id": message_id, "events": events}
+    connection.execute(_FOLD, bindings)
 
 
 def end(connection: apsw.Connection) -> int:
@@ -41,9 +69,16 @@ def end(connection: apsw.Connection) -> int:
 
 def of_message(
     connection: apsw.Connection, *, message_id: bytes, journal_from: int
-) -> list[str]:
+) -> list[JournalRow]:
     bindings = {"message_id": message_id, "journal_from": journal_from}
-    return [events for (events,) in connection.execute(_OF_MESSAGE, bindings)]
+    found = connection.execute(_OF_MESSAGE, bindings)
+    return [JournalRow(*row) for row in found]
+
+
+def after(connection: apsw.Connection, *, rid: int, limit: int) -> list[JournalRow]:
+    """Rows of all messages that were added after this one, oldest first."""
+    found = connection.execute(_AFTER, {"after": rid, "limit": limit})
+    return [JournalRow(*row) for row in found]
 
 
 def trim(connection: apsw.Connection) -> None:

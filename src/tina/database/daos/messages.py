@@ -1,33 +1,39 @@
 """The table `messages`."""
 
-from collections.abc import Iterator
+from typing import Any
 
 import apsw
 from msgspec.structs import asdict
 
-from tina.database.rows import MessageEnd, MessageRow
+from tina.database.rows import MessageEnd, MessageRow, MessageValues
 
 _INSERT = """
 INSERT INTO messages (
   owner_id, id, conversation_id, seq, parent_id, role, status, text, parts, model,
-  stop_reason, usage, failure, replay, created_at
+  stop_reason, usage, failure, replay, metadata, created_at
 ) VALUES (
   :owner_id, :id, :conversation_id, :seq, :parent_id, :role, :status, :text, :parts,
-  :model, :stop_reason, :usage, :failure, :replay, :created_at
+  :model, :stop_reason, :usage, :failure, :replay, :metadata, :created_at
 )
 """
 
 _GET = """
 SELECT owner_id, id, conversation_id, seq, parent_id, role, status, text, parts, model,
-  stop_reason, usage, failure, replay, created_at
+  stop_reason, usage, failure, replay, metadata, created_at
 FROM messages WHERE owner_id = :owner_id AND id = :id
 """
 
 _OF_CONVERSATION = """
 SELECT owner_id, id, conversation_id, seq, parent_id, role, status, text, parts, model,
-  stop_reason, usage, failure, replay, created_at
+  stop_reason, usage, failure, replay, metadata, created_at
 FROM messages WHERE owner_id = :owner_id AND conversation_id = :conversation_id
 ORDER BY seq
+"""
+
+# The id and the parent stand before the text, so a long text is not read for them.
+_LINKS = """
+SELECT parent_id, id FROM messages
+WHERE owner_id = :owner_id AND conversation_id = :conversation_id ORDER BY seq
 """
 
 _SETTLE = """
@@ -38,6 +44,8 @@ WHERE owner_id = :owner_id AND id = :id AND status = 'streaming'
 RETURNING conversation_id
 """
 
+_STATUS = "SELECT status FROM messages WHERE owner_id = :owner_id AND id = :id"
+
 
 def insert(connection: apsw.Connection, row: MessageRow) -> None:
     connection.execute(_INSERT, asdict(row))
@@ -46,23 +54,36 @@ def insert(connection: apsw.Connection, row: MessageRow) -> None:
 def get(
     connection: apsw.Connection, *, owner_id: int, row_id: bytes
 ) -> MessageRow | None:
-    found = connection.execute(_GET, {"owner_id": owner_id, "id": row_id})
-    return next(_rows(found), None)
+    bindings = {"owner_id": owner_id, "id": row_id}
+    found = next(connection.execute(_GET, bindings), None)
+    return None if found is None else MessageRow(*found)
 
 
 def of_conversation(
     connection: apsw.Connection, *, owner_id: int, conversation_id: bytes
-) -> list[MessageRow]:
+) -> list[MessageValues]:
     """Every message of every branch, in the order they were stored."""
     bindings = {"owner_id": owner_id, "conversation_id": conversation_id}
-    return list(_rows(connection.execute(_OF_CONVERSATION, bindings)))
+    found: list[Any] = connection.execute(_OF_CONVERSATION, bindings).fetchall()
+    return found
+
+
+def links(
+    connection: apsw.Connection, *, owner_id: int, conversation_id: bytes
+) -> list[tuple[bytes | None, bytes]]:
+    """Parent and child of every message, in the order they were stored."""
+    bindings = {"owner_id": owner_id, "conversation_id": conversation_id}
+    return list(connection.execute(_LINKS, bindings))
+
+
+def status(connection: apsw.Connection, *, owner_id: int, row_id: bytes) -> str | None:
+    """Its status; None if there is no such message."""
+    bindings = {"owner_id": owner_id, "id": row_id}
+    found: str | None = connection.execute(_STATUS, bindings).get
+    return found
 
 
 def settle(connection: apsw.Connection, end: MessageEnd) -> bytes | None:
     """End a streaming message; its conversation, or None if it had ended before."""
     conversation_id: bytes | None = connection.execute(_SETTLE, asdict(end)).get
     return conversation_id
-
-
-def _rows(found: apsw.Cursor) -> Iterator[MessageRow]:
-    return (MessageRow(*row) for row in found)

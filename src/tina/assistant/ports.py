@@ -1,0 +1,36 @@
+"""What the use cases need from the world, in one hand."""
+
+from dataclasses import dataclass
+
+from tina.domain.ports import (
+    Clock,
+    ConversationRepository,
+    GrantRepository,
+    IdFactory,
+    JournalRepository,
+    Leases,
+    LiveQueries,
+    MessageRepository,
+    Providers,
+    Search,
+    ToolCallRepository,
+    TurnRepository,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """What the use cases need from the world."""
+
+    conversations: ConversationRepository
+    messages: MessageRepository
+    turns: TurnRepository
+    journal: JournalRepository
+    tool_calls: ToolCallRepository
+    grants: GrantRepository
+    live: LiveQueries
+    search: Search
+    leases: Leases
+    providers: Providers
+    clock: Clock
+    ids: IdFactory

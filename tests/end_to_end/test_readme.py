@@ -8,18 +8,24 @@ from pathlib import Path
 README = Path(__file__).parents[2] / "README.md"
 
 
-def test_the_library_example_answers_with_the_embedded_model() -> None:
-    example = re.search(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
-    assert example is not None
+def test_the_library_examples_answer_and_watch_with_the_embedded_model() -> None:
+    examples = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
 
-    done = subprocess.run(
-        [sys.executable, "-c", example[1]], capture_output=True, text=True, timeout=120
-    )
+    asked, watched = (run_program(example) for example in examples)
 
-    assert (done.returncode, done.stderr) == (0, "")
-    *said, ending = done.stdout.splitlines()
+    *said, ending = asked
     assert "".join(said).strip()
     assert ending == "complete, 1 conversation(s)"
+    assert watched == ["Fruits 2 messages"]
+
+
+def run_program(text: str) -> list[str]:
+    """What it printed, by line."""
+    done = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
 
 
 def test_what_readme_links_to_exists() -> None:

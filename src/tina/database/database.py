@@ -5,9 +5,9 @@ from pathlib import Path
 import apsw
 
 from tina.database.engine.engine import Engine
+from tina.database.files.filesystem import refuse_network_disk
 from tina.database.keeping.checking import check_integrity, lost_references
 from tina.database.keeping.file_lock import FileLock
-from tina.database.keeping.filesystem import refuse_network_disk
 from tina.database.keeping.interruption import run_in_thread
 from tina.database.keeping.upgrade import upgrade
 from tina.database.keeping.upkeep import Upkeep

@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tina.database.keeping.regular_file import open_regular
+from tina.database.files.regular_file import open_regular
 from tina.domain.failures import StorageFailure
 from tina.domain.turns import TurnStatus
 from tina.storage.paths import ensure_folder

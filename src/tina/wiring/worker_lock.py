@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from tina.database.keeping.regular_file import open_regular
+from tina.database.files.regular_file import open_regular
 from tina.domain.failures import InvalidInputFailure, UnwritableFailure
 from tina.storage.paths import ensure_folder
 

@@ -14,8 +14,9 @@ import pytest
 
 from tests.database.keeping.test_upgrade import V1, state_of
 from tina.database import Database
-from tina.database.keeping import backups, filesystem
-from tina.database.keeping.backup_folder import KEPT, BackupFolder, parse_name
+from tina.database.files import filesystem
+from tina.database.files.backup_folder import KEPT, BackupFolder, parse_name
+from tina.database.keeping import backups
 from tina.database.keeping.backups import (
     holds_conversations,
     make_backup,

@@ -17,8 +17,8 @@ from tests.database.keeping.test_upgrade import state_of
 from tests.database.test_migrations import KEPT
 from tina.database import Database
 from tina.database.engine.sqlite import open_writer
-from tina.database.keeping import filesystem
-from tina.database.keeping.filesystem import log_of
+from tina.database.files import filesystem
+from tina.database.files.filesystem import log_of
 from tina.database.keeping.keeper import DatabaseKeeper
 from tina.database.leases import FileLeases
 from tina.database.migrations import LATEST_VERSION

@@ -11,8 +11,8 @@ from tina.database import migrations
 from tina.database.engine.advice import advice_on_damage, newest_backup
 from tina.database.engine.sqlite import open_writer
 from tina.database.engine.transaction import transaction
-from tina.database.keeping.backup_folder import BackupFolder
-from tina.database.keeping.filesystem import log_of
+from tina.database.files.backup_folder import BackupFolder
+from tina.database.files.filesystem import log_of
 from tina.database.keeping.swap import (
     new_file_for,
     replace_damaged,

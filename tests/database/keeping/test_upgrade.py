@@ -10,8 +10,8 @@ import pytest
 
 from tests.database.test_migrations import KEPT, fresh_schema, schema_of
 from tina.database import Database
-from tina.database.keeping import filesystem
-from tina.database.keeping.backup_folder import BackupFolder
+from tina.database.files import filesystem
+from tina.database.files.backup_folder import BackupFolder
 from tina.database.keeping.file_lock import FileLock
 from tina.database.keeping.interruption import Stop
 from tina.database.keeping.upgrade import upgrade

@@ -14,8 +14,8 @@ import pytest
 from tests.database.keeping.test_backups import fill
 from tests.database.test_migrations import KEPT
 from tina.database import Database
+from tina.database.files.backup_folder import BackupFolder
 from tina.database.keeping import upkeep as upkeep_module
-from tina.database.keeping.backup_folder import BackupFolder
 from tina.database.keeping.interruption import STOP_LIMIT_S, Stop
 from tina.database.keeping.upkeep import BACKUP_AGE, LOOK_INTERVAL_S
 from tina.domain.conversations import (

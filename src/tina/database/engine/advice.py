@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tina.database.keeping.backup_folder import BackupFolder
+from tina.database.files.backup_folder import BackupFolder
 from tina.domain.keeping import Backup
 
 

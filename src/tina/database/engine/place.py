@@ -8,7 +8,7 @@ for a file's status costs about a microsecond and, unlike opening it, no locks.
 import os
 from pathlib import Path
 
-from tina.database.keeping.filesystem import log_of
+from tina.database.files.filesystem import log_of
 from tina.domain.failures import UnwritableFailure
 
 _Identity = tuple[int, int] | None

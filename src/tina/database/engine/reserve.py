@@ -12,8 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from tina.database.keeping.filesystem import free_bytes
-from tina.database.keeping.regular_file import is_in_the_way, open_regular
+from tina.database.files.filesystem import free_bytes
+from tina.database.files.regular_file import is_in_the_way, open_regular
 from tina.domain.keeping import ReserveState
 
 _logger = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from tina.database.engine.sqlite_failures import (
     failure_to_write,
     storage_failures,
 )
-from tina.database.keeping.filesystem import log_of, size_of
+from tina.database.files.filesystem import log_of, size_of
 from tina.domain.failures import (
     DamagedFailure,
     ForeignFileFailure,

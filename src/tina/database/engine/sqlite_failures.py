@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 
 from tina.database.engine.advice import advice_on_damage
-from tina.database.keeping.filesystem import advice_on_writing
+from tina.database.files.filesystem import advice_on_writing
 from tina.domain.failures import (
     BusyFailure,
     DamagedFailure,

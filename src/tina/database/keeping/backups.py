@@ -18,17 +18,17 @@ from tina.database.engine.sqlite import (
     refuse_foreign,
     refuse_unusable,
 )
-from tina.database.keeping.backup_folder import BackupFolder
-from tina.database.keeping.filesystem import (
+from tina.database.files.backup_folder import BackupFolder
+from tina.database.files.filesystem import (
     file_failures,
     require_room,
     stored_bytes,
     sync_file,
     sync_folder,
 )
+from tina.database.files.regular_file import open_regular
 from tina.database.keeping.interruption import Stop
 from tina.database.keeping.reading import reading
-from tina.database.keeping.regular_file import open_regular
 from tina.database.migrations import LATEST_VERSION
 from tina.domain.failures import (
     DamagedFailure,

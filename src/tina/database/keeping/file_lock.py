@@ -20,8 +20,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from tina.database.keeping.filesystem import failure_for
-from tina.database.keeping.regular_file import open_regular
+from tina.database.files.filesystem import failure_for
+from tina.database.files.regular_file import open_regular
 from tina.domain.failures import BusyFailure
 from tina.domain.ports import Clock
 

@@ -12,7 +12,8 @@ from typing import TypeVar
 
 from msgspec import structs
 
-from tina.database.keeping.backup_folder import BackupFolder
+from tina.database.files.backup_folder import BackupFolder
+from tina.database.files.filesystem import refuse_network_disk
 from tina.database.keeping.backups import (
     holds_conversations,
     make_backup,
@@ -20,7 +21,6 @@ from tina.database.keeping.backups import (
 )
 from tina.database.keeping.checking import find_problems
 from tina.database.keeping.file_lock import FileLock
-from tina.database.keeping.filesystem import refuse_network_disk
 from tina.database.keeping.interruption import Stop, run_in_thread
 from tina.database.keeping.repair import repair
 from tina.database.keeping.restoring import preview_restore, restore

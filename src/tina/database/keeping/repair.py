@@ -23,9 +23,9 @@ from tina.database.engine.sqlite import (
     storage_failures,
 )
 from tina.database.engine.transaction import transaction
-from tina.database.keeping.backup_folder import BackupFolder
+from tina.database.files.backup_folder import BackupFolder
+from tina.database.files.filesystem import require_room, stored_bytes
 from tina.database.keeping.checking import check_integrity, lost_references
-from tina.database.keeping.filesystem import require_room, stored_bytes
 from tina.database.keeping.interruption import Stop
 from tina.database.keeping.reading import reading
 from tina.database.keeping.stray_turns import end_stray, interrupt_unwritten

@@ -9,10 +9,10 @@ from tina.database.engine.sqlite import (
     has_log,
     refuse_unusable,
 )
-from tina.database.keeping.backup_folder import BackupFolder
+from tina.database.files.backup_folder import BackupFolder
+from tina.database.files.filesystem import require_room, size_of, stored_bytes
 from tina.database.keeping.backups import holds_conversations, make_backup
 from tina.database.keeping.checking import find_problems
-from tina.database.keeping.filesystem import require_room, size_of, stored_bytes
 from tina.database.keeping.interruption import Stop
 from tina.database.keeping.reading import reading
 from tina.database.keeping.sameness import holds_same

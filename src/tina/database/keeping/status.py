@@ -11,8 +11,8 @@ from tina.database.engine.advice import advice_on_damage
 from tina.database.engine.reserve import Reserve
 from tina.database.engine.sqlite import check_library, refuse_unusable
 from tina.database.engine.sqlite_failures import failure_to_write
-from tina.database.keeping.backup_folder import BackupFolder
-from tina.database.keeping.filesystem import log_of, size_of
+from tina.database.files.backup_folder import BackupFolder
+from tina.database.files.filesystem import log_of, size_of
 from tina.database.keeping.interruption import Stop
 from tina.database.keeping.reading import reading
 from tina.database.migrations import LATEST_VERSION, version_of

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tina.database.engine.sqlite import open_writer, storage_failures
-from tina.database.keeping.filesystem import (
+from tina.database.files.filesystem import (
     file_failures,
     index_of,
     log_of,

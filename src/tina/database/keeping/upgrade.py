@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 from tina.database.engine.sqlite import open_writer, storage_failures
+from tina.database.files.filesystem import require_room, stored_bytes
 from tina.database.keeping.backups import holds_conversations, make_backup
-from tina.database.keeping.filesystem import require_room, stored_bytes
 from tina.database.keeping.interruption import Stop
 from tina.database.migrations import LATEST_VERSION, migrate, version_of
 from tina.domain.keeping import BackupKind, Migration

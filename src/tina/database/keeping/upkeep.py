@@ -13,9 +13,9 @@ import apsw
 
 from tina.database.daos import journal
 from tina.database.engine.engine import Engine
-from tina.database.keeping.backup_folder import BackupFolder
+from tina.database.files.backup_folder import BackupFolder
+from tina.database.files.filesystem import stored_bytes
 from tina.database.keeping.backups import make_daily_backup
-from tina.database.keeping.filesystem import stored_bytes
 from tina.database.keeping.interruption import run_in_thread
 from tina.database.mappers.values import to_milliseconds
 from tina.domain.conversations import KEPT_AFTER_DELETION

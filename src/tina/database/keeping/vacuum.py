@@ -4,7 +4,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tina.database.engine.sqlite import open_writer, storage_failures
-from tina.database.keeping.filesystem import require_room, stored_bytes
+from tina.database.files.filesystem import require_room, stored_bytes
 from tina.database.keeping.interruption import Stop
 from tina.domain.keeping import Vacuumed
 

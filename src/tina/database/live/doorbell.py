@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from tina.database.keeping.regular_file import is_in_the_way, open_regular
+from tina.database.files.regular_file import is_in_the_way, open_regular
 
 _logger = logging.getLogger(__name__)
 

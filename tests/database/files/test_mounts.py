@@ -2,7 +2,7 @@
 
 import pytest
 
-from tina.database.keeping.mounts import find_type, is_network
+from tina.database.files.mounts import find_type, is_network
 
 MOUNTINFO = """\
 22 27 0:21 / /proc rw,relatime - proc proc rw

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tina.database.keeping.regular_file import is_in_the_way, open_regular
+from tina.database.files.regular_file import is_in_the_way, open_regular
 
 WAYS = [os.O_RDONLY, os.O_WRONLY | os.O_CREAT, os.O_RDWR | os.O_CREAT | os.O_TRUNC]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tina.database import Database
-from tina.database.keeping import filesystem
-from tina.database.keeping.filesystem import (
+from tina.database.files import filesystem
+from tina.database.files.filesystem import (
     failure_for,
     file_failures,
     refuse_network_disk,

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tina.database.keeping.mounts import find_type, is_network
+from tina.database.files.mounts import find_type, is_network
 from tina.domain.failures import (
     DiskFullFailure,
     StorageFailure,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tina.database.keeping.filesystem import size_of
+from tina.database.files.filesystem import size_of
 from tina.domain.failures import NotFoundFailure
 from tina.domain.keeping import Backup, BackupKind
 

@@ -1,0 +1,3 @@
+"""The files of a database and the disk they lie on; opens no database."""
+
+__all__: list[str] = []

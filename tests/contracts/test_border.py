@@ -1,12 +1,12 @@
 """What people and programs hand over, at the border: one suite for both stores."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 import pytest
 from msgspec import structs
 
+from tests.contracts.conftest import Kept
 from tina.database import Database
 from tina.domain.chat import ChatOptions
 from tina.domain.conversations import (
@@ -36,7 +36,6 @@ from tina.domain.tools import (
 )
 from tina.domain.turns import NewTurn, TurnRequest
 from tina.testing.clock import FakeClock
-from tina.testing.ids import FakeIds
 from tina.testing.stores import MemoryStores
 
 pytestmark = pytest.mark.anyio
@@ -47,18 +46,9 @@ LEASE = LeaseId("f" * 32)
 Stores: TypeAlias = Database | MemoryStores
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def stores(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> AsyncIterator[Stores]:
-    clock, ids = FakeClock(), FakeIds()
-    if request.param == "memory":
-        yield MemoryStores(clock=clock, ids=ids)
-        return
-    database = Database(tmp_path / "tina.db", leases=tmp_path, clock=clock, ids=ids)
-    await database.open()
-    yield database
-    await database.close()
+@pytest.fixture
+def stores(kept: Kept) -> Stores:
+    return kept.stores
 
 
 CALLS: list[Callable[[Stores, Any], Awaitable[object]]] = [

@@ -3,12 +3,12 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import anyio
 import pytest
 
+from tests.contracts.conftest import Kept
 from tina.database import Database
 from tina.domain.conversations import (
     Conversation,
@@ -84,18 +84,9 @@ class Stores:
         return answer
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def stores(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> AsyncIterator[Stores]:
-    clock, ids = FakeClock(), FakeIds()
-    if request.param == "memory":
-        yield stores_of(MemoryStores(clock=clock, ids=ids), clock, ids)
-        return
-    database = Database(tmp_path / "tina.db", leases=tmp_path, clock=clock, ids=ids)
-    await database.open()
-    yield stores_of(database, clock, ids)
-    await database.close()
+@pytest.fixture
+def stores(kept: Kept) -> Stores:
+    return stores_of(*kept)
 
 
 def stores_of(

@@ -1,12 +1,11 @@
 """One suite for the repositories in memory and on SQLite."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from msgspec import structs
 
+from tests.contracts.conftest import Kept
 from tina.database import Database
 from tina.domain.chat import ChatOptions, StopReason, Usage
 from tina.domain.conversations import (
@@ -46,7 +45,7 @@ from tina.domain.queries import ListConversations
 from tina.domain.turns import NewTurn, TurnRequest, TurnStatus
 from tina.testing.clock import FakeClock
 from tina.testing.ids import FakeIds
-from tina.testing.memory import MemoryDatabase
+from tina.testing.stores import MemoryStores
 
 pytestmark = pytest.mark.anyio
 
@@ -115,22 +114,13 @@ class Stores:
         return asked, answer
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def stores(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> AsyncIterator[Stores]:
-    clock, ids = FakeClock(), FakeIds()
-    if request.param == "memory":
-        yield stores_of(MemoryDatabase(clock=clock, ids=ids), clock, ids)
-        return
-    database = Database(tmp_path / "tina.db", leases=tmp_path, clock=clock, ids=ids)
-    await database.open()
-    yield stores_of(database, clock, ids)
-    await database.close()
+@pytest.fixture
+def stores(kept: Kept) -> Stores:
+    return stores_of(*kept)
 
 
 def stores_of(
-    database: Database | MemoryDatabase, clock: FakeClock, ids: FakeIds
+    database: Database | MemoryStores, clock: FakeClock, ids: FakeIds
 ) -> Stores:
     return Stores(
         database.conversations,

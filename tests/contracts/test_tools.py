@@ -1,15 +1,13 @@
 """One suite for tool calls and grants in memory and on SQLite."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import anyio
 import pytest
 from msgspec import structs
 
-from tina.database import Database
+from tests.contracts.conftest import Kept
 from tina.domain.conversations import NewConversation
 from tina.domain.failures import NotFoundFailure, StorageFailure
 from tina.domain.ids import (
@@ -34,7 +32,6 @@ from tina.domain.tools import (
 )
 from tina.testing.clock import FakeClock
 from tina.testing.ids import FakeIds
-from tina.testing.memory import MemoryDatabase
 
 pytestmark = pytest.mark.anyio
 
@@ -90,21 +87,10 @@ class Stores:
         return call
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def stores(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> AsyncIterator[Stores]:
-    clock, ids = FakeClock(), FakeIds()
-    if request.param == "memory":
-        memory = MemoryDatabase(clock=clock, ids=ids)
-        yield Stores(memory.conversations, memory.tool_calls, memory.grants, clock, ids)
-        return
-    database = Database(tmp_path / "tina.db", leases=tmp_path, clock=clock, ids=ids)
-    await database.open()
-    yield Stores(
-        database.conversations, database.tool_calls, database.grants, clock, ids
-    )
-    await database.close()
+@pytest.fixture
+def stores(kept: Kept) -> Stores:
+    of = kept.stores
+    return Stores(of.conversations, of.tool_calls, of.grants, kept.clock, kept.ids)
 
 
 async def test_a_new_call_waits_and_is_read_back(stores: Stores) -> None:

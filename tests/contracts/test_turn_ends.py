@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
-from pathlib import Path
 
 import anyio
 import pytest
 
+from tests.contracts.conftest import Kept
 from tina.assistant import ToolCalls
 from tina.database import Database
 from tina.domain.chat import StopReason
@@ -108,18 +108,9 @@ class Stores:
         return stored.status
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def stores(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> AsyncIterator[Stores]:
-    clock, ids = FakeClock(), FakeIds()
-    if request.param == "memory":
-        yield stores_of(MemoryStores(clock=clock, ids=ids), clock, ids)
-        return
-    database = Database(tmp_path / "tina.db", leases=tmp_path, clock=clock, ids=ids)
-    await database.open()
-    yield stores_of(database, clock, ids)
-    await database.close()
+@pytest.fixture
+def stores(kept: Kept) -> Stores:
+    return stores_of(*kept)
 
 
 def stores_of(of: Database | MemoryStores, clock: FakeClock, ids: FakeIds) -> Stores:

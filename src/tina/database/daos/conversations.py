@@ -71,9 +71,6 @@ UPDATE conversations SET preview = :preview
 WHERE owner_id = :owner_id AND id = :id AND tip_id = :tip_id
 """
 
-NO_LIMIT = -1
-"""SQLite's own way to say that all rows are wanted."""
-
 
 def insert(connection: apsw.Connection, row: ConversationRow) -> ConversationRow:
     return next(_rows(connection.execute(_INSERT, asdict(row))))

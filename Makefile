@@ -5,7 +5,7 @@ SHELL := /bin/bash
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: run test setup check bench clean help
+.PHONY: run test setup check bench fuzz clean help
 
 # An environment holds absolute paths: one from another folder is made anew.
 ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
@@ -29,6 +29,9 @@ check: $(READY) ## formatting, lint, types, import contracts
 
 bench: $(READY) ## run every benchmark
 	@scripts/bench
+
+fuzz: $(READY) ## fuzz the decoders, a minute for each; `scripts/fuzz 600 sse` goes longer
+	@scripts/fuzz
 
 clean: ## remove .venv and everything that tools left
 	@rm -rf .venv build dist htmlcov .coverage .coverage.* coverage.json .hypothesis \

@@ -132,6 +132,12 @@ REQUIREMENTS = (
         "issue 3",
     ),
     Requirement(
+        "context:fits:exchanges-whole",
+        "What does not fit is left out in whole exchanges, and named; the newest, the "
+        "system's and pinned messages stay.",
+        "issue 4",
+    ),
+    Requirement(
         "database:backup:beside-writers",
         "A backup is whole, and others go on writing while it is made.",
         "SQLite, VACUUM INTO",
@@ -438,6 +444,12 @@ REQUIREMENTS = (
         "tina.domain.chat.Deadlines",
     ),
     Requirement(
+        "networking:hostile:bounded",
+        "A hostile server costs at most 64 MiB and its deadline, and is a typed "
+        "failure.",
+        "issue 4; docs/design/providers.md",
+    ),
+    Requirement(
         "networking:origin:https-only",
         "Plain http to another machine is refused before anything is sent.",
         "RFC 9110, section 17.11",
@@ -446,6 +458,23 @@ REQUIREMENTS = (
         "networking:origin:no-redirect",
         "A redirect is not followed, so no key reaches a place that nobody named.",
         "RFC 9110, section 15.4",
+    ),
+    Requirement(
+        "networking:outage:bounded",
+        "1,000 requests in an outage make at most 1,135 attempts; recovery is seen in "
+        "35 s.",
+        "docs/design/providers.md",
+    ),
+    Requirement(
+        "networking:rate-limit:fair",
+        "Requests wait in line for a limit, first come first served, and can be "
+        "cancelled.",
+        "docs/design/providers.md",
+    ),
+    Requirement(
+        "networking:socket:never-completes",
+        "A WebSocket that closes is never the end of an answer.",
+        "OpenAI API reference, Responses, WebSocket mode",
     ),
     Requirement(
         "networking:sse:any-cut",
@@ -468,9 +497,24 @@ REQUIREMENTS = (
         "RFC 9112, section 8",
     ),
     Requirement(
+        "providers:fuzz:no-fall",
+        "No bytes of a server raise anything but a failure.",
+        "issue 4",
+    ),
+    Requirement(
+        "providers:key:bound-to-origin",
+        "A key goes to the one address it was given for.",
+        "docs/asking-models.md",
+    ),
+    Requirement(
         "providers:key:never-shown",
         "A key that a server repeats is in no message, cause, record or log.",
         "tina.domain.secret",
+    ),
+    Requirement(
+        "providers:live-server",
+        "A real llama.cpp server answers through three protocols, text and tools.",
+        "issue 4",
     ),
     Requirement(
         "providers:local-deadlines",
@@ -493,9 +537,44 @@ REQUIREMENTS = (
         "tina.domain.failures.ContextOverflowFailure",
     ),
     Requirement(
+        "providers:own-server",
+        "A server of one's own is an entry in a file.",
+        "docs/asking-models.md",
+    ),
+    Requirement(
+        "providers:plugin",
+        "Another package can add a provider.",
+        "examples/provider_package",
+    ),
+    Requirement(
         "providers:pull:leaves-nothing",
         "A pull that fails or is cancelled leaves nothing.",
         "docs/design/local-model.md",
+    ),
+    Requirement(
+        "providers:replay:verbatim",
+        "What a provider said goes back to it unchanged, and to nobody else.",
+        "docs/design/providers.md",
+    ),
+    Requirement(
+        "providers:retry:visible",
+        "A person sees that Tina waits, and for how long.",
+        "docs/asking-models.md",
+    ),
+    Requirement(
+        "providers:same-as-sdks",
+        "The vendors' own clients read the same text, calls, counts and reasons.",
+        "issue 4",
+    ),
+    Requirement(
+        "providers:thousand-streams",
+        "1,000 answers at once are all exact, in at most 300 MiB.",
+        "issue 4",
+    ),
+    Requirement(
+        "providers:unknown:costs-nothing",
+        "Unknown events, fields and blocks change nothing of an answer.",
+        "docs/design/providers.md",
     ),
     Requirement(
         "search:any-words",
@@ -523,9 +602,19 @@ REQUIREMENTS = (
         "docs/design/answer-as-data.md",
     ),
     Requirement(
+        "turn:fallback:before-output",
+        "Another model is asked only before any output, and the answer says why.",
+        "docs/asking-models.md",
+    ),
+    Requirement(
         "turn:leaving:keeps-text",
         "A process that leaves settles its answers as interrupted.",
         "docs/design/answer-as-data.md",
+    ),
+    Requirement(
+        "turn:spending-limit",
+        "A spending limit stops before the request.",
+        "docs/asking-models.md",
     ),
     Requirement(
         "turn:stop:keeps-text",

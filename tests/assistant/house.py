@@ -1,6 +1,6 @@
 """The use cases on a database in memory, with a provider that follows a script."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ from tina.assistant import (
     Journal,
     Keeper,
     Ports,
+    Rules,
     Runner,
     Running,
     Turn,
@@ -22,14 +23,16 @@ from tina.domain.conversations import Conversation, NewConversation
 from tina.domain.events import TextDelta
 from tina.domain.ids import LeaseId
 from tina.domain.messages import Message
-from tina.domain.ports import Provider
+from tina.domain.ports import ModelFacts, Provider
 from tina.domain.turns import OpenTurn
-from tina.providers.registry import ProviderRegistry
 from tina.testing.clock import FakeClock
+from tina.testing.facts import FakeModelFacts
 from tina.testing.ids import FakeIds
 from tina.testing.memory import MemoryLeases, MemoryTurns
-from tina.testing.provider import ScriptedProvider, Step
+from tina.testing.provider import FakeProviders, ScriptedProvider, Step
 from tina.testing.stores import MemoryStores
+
+RULES = Rules(model="scripted:parrot")
 
 
 @dataclass
@@ -93,9 +96,13 @@ def ports_of(
     stores: MemoryStores,
     *,
     provider: Provider | None = None,
+    others: Mapping[str, Provider] | None = None,
+    facts: ModelFacts | None = None,
     alive: set[LeaseId] | None = None,
 ) -> Ports:
-    given = {} if provider is None else {"scripted": provider}
+    given = dict(others or {})
+    if provider is not None:
+        given["scripted"] = provider
     return Ports(
         conversations=stores.conversations,
         messages=stores.messages,
@@ -103,10 +110,12 @@ def ports_of(
         journal=stores.journal,
         tool_calls=stores.tool_calls,
         grants=stores.grants,
+        ledger=stores.ledger,
         live=stores.live,
         search=stores.search,
         leases=MemoryLeases(ids=stores.ids, alive=alive),
-        providers=ProviderRegistry({}, given=given, offered=frozenset()),
+        providers=FakeProviders(given),
+        facts=facts or FakeModelFacts(),
         clock=stores.clock,
         ids=stores.ids,
     )
@@ -114,15 +123,20 @@ def ports_of(
 
 @asynccontextmanager
 async def process(
-    stores: MemoryStores, *steps: Step, alive: set[LeaseId] | None = None
+    stores: MemoryStores,
+    *steps: Step,
+    alive: set[LeaseId] | None = None,
+    others: Mapping[str, Provider] | None = None,
+    facts: ModelFacts | None = None,
+    rules: Rules = RULES,
 ) -> AsyncGenerator[Process]:
     """Another process on the same stores; leaving it is its orderly end."""
     provider = ScriptedProvider(*steps)
-    ports = ports_of(stores, provider=provider, alive=alive)
+    ports = ports_of(stores, provider=provider, alive=alive, others=others, facts=facts)
     journal = Journal(ports.journal, clock=ports.clock)
     keeper = Keeper(ports)
     async with anyio.create_task_group() as group:
-        running = Running(ports, journal=journal, group=group)
+        running = Running(ports, rules=lambda: rules, journal=journal, group=group)
         group.start_soon(journal.run)
         group.start_soon(keeper.run)
         yield Process(
@@ -130,9 +144,9 @@ async def process(
             ports=ports,
             assistant=Assistant(
                 ports,
+                rules=lambda: rules,
                 running=running,
                 keeper=keeper,
-                default_model="scripted:parrot",
             ),
             running=running,
             keeper=keeper,
@@ -145,15 +159,22 @@ async def process(
 
 @asynccontextmanager
 async def house(
-    *steps: Step, turns: type[MemoryTurns] = MemoryTurns
+    *steps: Step,
+    turns: type[MemoryTurns] = MemoryTurns,
+    metadata: Mapping[str, str] | None = None,
+    others: Mapping[str, Provider] | None = None,
+    facts: ModelFacts | None = None,
+    rules: Rules = RULES,
 ) -> AsyncGenerator[House]:
     """One process and one conversation."""
     stores = make_stores(turns=turns)
     conversation = await stores.conversations.create(
-        NewConversation(system="Be brief.")
+        NewConversation(system="Be brief.", metadata=metadata)
     )
     with anyio.fail_after(5):
-        async with process(stores, *steps) as only:
+        async with process(
+            stores, *steps, others=others, facts=facts, rules=rules
+        ) as only:
             yield House(only, conversation)
 
 

@@ -1,5 +1,7 @@
 """The fold of events into parts."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from tina.assistant import answer as answer_module
@@ -9,23 +11,44 @@ from tina.domain.events import (
     BlockEnd,
     BlockKind,
     BlockStart,
+    Citation,
+    FellBack,
     Finish,
     KeepAlive,
+    LeftOut,
     Start,
     StreamEvent,
     TextDelta,
     ToolArgumentsDelta,
     UsageUpdate,
 )
-from tina.domain.failures import TooLargeFailure
-from tina.domain.ids import ToolCallId
+from tina.domain.failures import FailureRecord, TooLargeFailure
+from tina.domain.ids import ConversationId, MessageId, ToolCallId
 from tina.domain.messages import (
+    Message,
+    MessageStatus,
     ReasoningPart,
     RefusalPart,
     Replay,
+    Role,
+    SourcePart,
     TextPart,
     ToolCallPart,
 )
+from tina.domain.notes import AnswerNotes
+
+
+def message(model: str) -> Message:
+    return Message(
+        id=MessageId("m"),
+        conversation_id=ConversationId("c"),
+        parent_id=None,
+        role=Role.ASSISTANT,
+        status=MessageStatus.STREAMING,
+        parts=(),
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        model=model,
+    )
 
 
 def fold(*events: StreamEvent) -> Answer:
@@ -212,3 +235,55 @@ def test_an_answer_is_told_again_in_few_events() -> None:
 
 def test_an_answer_that_said_nothing_is_told_in_no_event() -> None:
     assert fold(Start("m"), KeepAlive()).as_events() == []
+
+
+def test_what_happened_before_is_told_again_and_stands_in_the_message() -> None:
+    busy = FailureRecord(kind="overloaded", message="Too busy.")
+    gone = FailureRecord(kind="server", message="Gone.")
+    answer = fold(
+        LeftOut(12),
+        FellBack("b:m", busy),
+        FellBack("c:m", gone),
+        LeftOut(4),
+        LeftOut(6),
+        BlockStart("text", BlockKind.TEXT),
+        TextDelta("text", "It is so."),
+        Citation("text", "A book"),
+        Citation("text", "A page", "https://example.org/"),
+        Citation("text", "A book"),
+    )
+
+    again = fold(*answer.as_events())
+
+    assert (
+        again.parts()
+        == answer.parts()
+        == (
+            TextPart(text="It is so."),
+            SourcePart(title="A book"),
+            SourcePart(title="A page", url="https://example.org/"),
+        )
+    )
+    asked = message("a:m")
+    assert again.given(asked) == answer.given(asked)
+    assert answer.given(asked).model == "c:m"
+    assert answer.given(asked).notes == AnswerNotes(
+        asked_model="a:m", fallback_reason="Too busy.", left_out_messages=6
+    )
+    assert fold().given(asked) is asked
+    fallen = fold(LeftOut(12), FellBack("b:m", busy)).given(asked)
+    assert fallen.notes.left_out_messages == 0
+
+
+@pytest.mark.parametrize("surplus", [0, 1])
+def test_sources_and_fallbacks_are_bounded(surplus: int) -> None:
+    record = FailureRecord(kind="server", message="Gone.")
+    sources = answer_module.MAX_SOURCES + surplus
+    answer = fold(
+        *(Citation("text", f"{number}") for number in range(sources)),
+        *(FellBack("b:m", record) for _ in range(answer_module.MAX_FALLBACKS)),
+        FellBack("c:m", record),
+    )
+
+    assert len(answer.parts()) == answer_module.MAX_SOURCES
+    assert answer.given(message("a:m")).model == "b:m"

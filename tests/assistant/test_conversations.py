@@ -7,7 +7,7 @@ import anyio
 import pytest
 from msgspec import structs
 
-from tests.assistant.house import ports_of
+from tests.assistant.house import house, ports_of
 from tina.assistant import Conversations, Keeper
 from tina.assistant.conversations import TITLE_CHARS, title_of
 from tina.domain.conversations import (
@@ -31,7 +31,10 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def conversations() -> Conversations:
-    stores = MemoryStores(clock=FakeClock(), ids=FakeIds())
+    return conversations_on(MemoryStores(clock=FakeClock(), ids=FakeIds()))
+
+
+def conversations_on(stores: MemoryStores) -> Conversations:
     return Conversations(
         stores.conversations,
         stores.messages,
@@ -322,3 +325,32 @@ async def test_what_cannot_be_forked_is_said() -> None:
     )
     with pytest.raises(NotFoundFailure):
         await talk.conversations.fork(answer.id)
+
+
+async def test_a_message_is_pinned_and_what_is_none_is_told() -> None:
+    async with house("Ice.") as here:
+        answer = await (await here.send()).result()
+        conversations = conversations_on(here.stores)
+
+        await conversations.pin_message(answer.id)
+        pinned = await here.stores.messages.get(answer.id)
+        await conversations.pin_message(answer.id, is_pinned=False)
+        with pytest.raises(NotFoundFailure, match="could be pinned"):
+            await conversations.pin_message(MessageId("f" * 32))
+
+    assert pinned is not None
+    assert pinned.is_pinned
+
+
+async def test_a_conversation_keeps_its_fallback_beside_a_programs_own() -> None:
+    async with house() as here:
+        conversations = conversations_on(here.stores)
+
+        kept = await conversations.create(
+            fallback=["a:b", "c/d"], metadata={"mine": "x"}
+        )
+        with pytest.raises(InvalidInputFailure, match="'nonsense'"):
+            await conversations.create(fallback=["nonsense"])
+
+    assert kept.fallback == ("a:b", "c:d")
+    assert kept.metadata == {"mine": "x", "fallback": "a:b, c:d"}

@@ -3,15 +3,28 @@
 from datetime import UTC, datetime
 
 import pytest
+from msgspec import structs
 
 from tina.assistant.context import history_for, up_to_last_prompt
 from tina.assistant.policy import (
     CONTINUE_PROMPT,
     AnswerAgain,
     GoOn,
+    Resume,
+    may_fall_back,
     plan_continuation,
 )
-from tina.domain.failures import NothingToContinueFailure
+from tina.domain.chat import StopReason
+from tina.domain.failures import (
+    ContextOverflowFailure,
+    DiskFullFailure,
+    Failure,
+    InternalFailure,
+    NoKeyFailure,
+    NothingToContinueFailure,
+    OverloadFailure,
+    SpendingLimitFailure,
+)
 from tina.domain.ids import ConversationId, MessageId
 from tina.domain.messages import Message, MessageStatus, Role, TextPart
 
@@ -92,3 +105,29 @@ def test_a_model_is_not_shown_answers_that_said_nothing() -> None:
     again = message(2, Role.USER, "Please?")
 
     assert history_for([PROMPT, empty, again]) == (PROMPT, again)
+
+
+def test_a_pause_of_the_provider_is_resumed() -> None:
+    answer = structs.replace(
+        message(1, Role.ASSISTANT, "Searching."), stop_reason=StopReason.PAUSED
+    )
+
+    assert plan_continuation([PROMPT, answer]) == Resume()
+
+
+@pytest.mark.parametrize(
+    ("failure", "may"),
+    [
+        (OverloadFailure("x"), True),
+        (NoKeyFailure("x"), True),
+        (ContextOverflowFailure("x"), True),
+        (SpendingLimitFailure("x"), False),
+        (DiskFullFailure("x"), False),
+        (InternalFailure("x"), False),
+    ],
+)
+def test_another_model_helps_only_where_it_is_another_case(
+    failure: Failure, may: bool
+) -> None:
+    assert may_fall_back(failure, has_begun=False) is may
+    assert not may_fall_back(failure, has_begun=True)

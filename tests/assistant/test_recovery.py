@@ -14,10 +14,11 @@ from tina.domain.ids import LeaseId, MessageId, TurnId
 from tina.domain.messages import Message, MessageStatus, Role, TextPart
 from tina.domain.ports import MessageRepository
 from tina.domain.turns import NewTurn, OpenTurn, TurnRequest
-from tina.providers.registry import ProviderRegistry
 from tina.testing.clock import FakeClock
+from tina.testing.facts import FakeModelFacts
 from tina.testing.ids import FakeIds
 from tina.testing.memory import MemoryLeases, MemoryMessages, MemoryTurns
+from tina.testing.provider import FakeProviders
 from tina.testing.stores import MemoryStores
 
 pytestmark = pytest.mark.anyio
@@ -67,10 +68,12 @@ class Shared:
             journal=stores.journal,
             tool_calls=stores.tool_calls,
             grants=stores.grants,
+            ledger=stores.ledger,
             live=stores.live,
             search=stores.search,
             leases=leases or self.leases(),
-            providers=ProviderRegistry({}, given={}, offered=frozenset()),
+            providers=FakeProviders(),
+            facts=FakeModelFacts(),
             clock=stores.clock,
             ids=stores.ids,
         )

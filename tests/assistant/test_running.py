@@ -11,12 +11,19 @@ import anyio.lowlevel
 import pytest
 from msgspec import structs
 
-from tests.assistant.house import asking, house, make_stores, process, wait_for_text
+from tests.assistant.house import (
+    RULES,
+    asking,
+    house,
+    make_stores,
+    process,
+    wait_for_text,
+)
 from tina.assistant import Journal, Runner, Running, TurnOptions
 from tina.assistant import running as running_module
 from tina.assistant.running import READ_TRIES
 from tina.domain.chat import ChatOptions, ModelRef
-from tina.domain.conversations import NewConversation
+from tina.domain.conversations import Conversation, NewConversation
 from tina.domain.events import TextDelta
 from tina.domain.failures import (
     DamagedFailure,
@@ -24,13 +31,13 @@ from tina.domain.failures import (
     NotFoundFailure,
     StorageFailure,
 )
-from tina.domain.ids import LeaseId, MessageId
+from tina.domain.ids import ConversationId, LeaseId, MessageId
 from tina.domain.messages import Message, MessageStatus, Role
 from tina.domain.ports import JournalPiece
 from tina.domain.queries import Query
 from tina.domain.turns import NewTurn, OpenTurn, TurnStatus
 from tina.testing.live import MemoryLive
-from tina.testing.memory import MemoryMessages, MemoryTurns
+from tina.testing.memory import MemoryConversations, MemoryMessages, MemoryTurns
 from tina.testing.provider import HANG
 
 pytestmark = pytest.mark.anyio
@@ -171,7 +178,9 @@ async def test_a_claimed_turn_whose_answer_was_purged_is_passed_over() -> None:
         ports = replace(here.process.ports, messages=Purged(here.stores.rows))
         journal = Journal(ports.journal, clock=ports.clock)
 
-        claimed = await Running(ports, journal=journal, group=here.group).claim()
+        claimed = await Running(
+            ports, rules=lambda: RULES, journal=journal, group=here.group
+        ).claim()
 
         assert claimed is None
 
@@ -260,6 +269,7 @@ async def test_a_claimed_answer_that_cannot_be_read_at_once_is_read_a_moment_lat
         ports = replace(here.process.ports, messages=Failing(here.stores.rows))
         running = Running(
             ports,
+            rules=lambda: RULES,
             journal=Journal(ports.journal, clock=ports.clock),
             group=here.group,
         )
@@ -289,6 +299,7 @@ async def test_a_claimed_answer_that_is_damaged_fails_and_the_next_one_is_answer
         ports = replace(here.process.ports, messages=Damaged(here.stores.rows))
         running = Running(
             ports,
+            rules=lambda: RULES,
             journal=Journal(ports.journal, clock=ports.clock),
             group=here.group,
         )
@@ -575,3 +586,31 @@ async def test_nothing_is_regenerated_where_nothing_was_asked() -> None:
 
         with pytest.raises(InvalidInputFailure, match="Nothing was asked"):
             await here.assistant.regenerate(answer.id)
+
+
+async def test_a_turn_whose_conversation_cannot_be_read_ends_as_failed() -> None:
+    class Broken(MemoryConversations):
+        async def get(self, conversation_id: ConversationId) -> Conversation | None:
+            raise StorageFailure("It cannot be read.")
+
+    async with house("Ice.") as here:
+        await here.assistant.send_later(here.conversation.id, "Why?")
+        rows, clock = here.stores.rows, here.stores.clock
+        ports = replace(
+            here.process.ports,
+            conversations=Broken(rows, clock=clock, ids=here.stores.ids),
+        )
+        running = Running(
+            ports,
+            rules=lambda: RULES,
+            journal=Journal(ports.journal, clock=clock),
+            group=here.group,
+        )
+
+        turn = await running.claim()
+
+        assert turn is not None
+        answer = await turn.result()
+    assert answer.status is MessageStatus.FAILED
+    assert answer.failure is not None
+    assert answer.failure.kind == "storage"

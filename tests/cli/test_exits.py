@@ -16,6 +16,7 @@ from tina.domain.failures import (
     NothingToContinueFailure,
     NotWaitingFailure,
     RateLimitFailure,
+    SpendingLimitFailure,
     StorageFailure,
 )
 from tina.domain.ids import ConversationId, MessageId
@@ -32,6 +33,7 @@ from tina.domain.messages import Message, MessageStatus, Role
         (NoKeyFailure("x"), 3),
         (ModelUnavailableFailure("x"), 3),
         (ModelNotFoundFailure("x"), 3),
+        (SpendingLimitFailure("x"), 4),
         (RateLimitFailure("x"), 1),
         (StorageFailure("x"), 1),
     ],

@@ -32,6 +32,9 @@ class BreakingScreen:
         if isinstance(event, TextDelta) and not self._breaks_at_tick:
             raise OutputError(32, "Broken pipe")
 
+    def aside(self, event: StreamEvent) -> str:
+        return ""
+
     def tick(self) -> None:
         self.ticked.set()
         if self._breaks_at_tick:

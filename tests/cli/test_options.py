@@ -38,6 +38,8 @@ def test_no_options_are_the_usual_ones() -> None:
         ("idle_timeout_s", "0", "from 0.001 to 86400"),
         ("temperature", "nan", "from 0 to 10"),
         ("connect_timeout_s", "inf", "from 0.001"),
+        ("effort", "much", "effort wants one of none, minimal, .*max, not 'much'"),
+        ("schema", "{}", "--schema FILE"),
     ],
 )
 def test_what_does_not_fit_is_told(name: str, value: str, sentence: str) -> None:

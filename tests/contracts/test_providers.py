@@ -9,6 +9,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from tests.contracts.speaking import broken, recording
 from tina.domain.chat import ChatOptions, ChatRequest, ModelInfo
 from tina.domain.events import (
     BlockEnd,
@@ -24,8 +25,13 @@ from tina.domain.ids import ConversationId, MessageId
 from tina.domain.messages import Message, MessageStatus, Role, TextPart
 from tina.domain.ports import Provider
 from tina.networking.http import HttpClient
+from tina.networking.retry import RetryPolicy
+from tina.networking.traffic import Traffic
+from tina.providers.entries import KeyUse, Protocol, ProviderEntry
 from tina.providers.local.provider import LocalProvider
-from tina.providers.openai.provider import OpenAiProvider
+from tina.providers.making import make_provider
+from tina.providers.model_cache import ModelCache
+from tina.providers.remote import RemoteProvider, Shared
 from tina.testing.provider import ScriptedProvider
 from tina.testing.secrets import FakeSecretStore
 from tina.testing.server import PlaybackServer, Recording, chat_recording
@@ -36,7 +42,6 @@ pytestmark = pytest.mark.anyio
 LIMIT_S = 120
 """Generous: the machine may be busy, and one of them is a real model."""
 TOKENS = [f"{number} " for number in range(50)]
-ERROR = b'data: {"error":{"message":"Provider down","code":502}}\n\n'
 
 
 class Subject(NamedTuple):
@@ -84,43 +89,51 @@ async def http() -> AsyncGenerator[HttpClient]:
     await client.close()
 
 
-def make_openai(http: HttpClient, server: PlaybackServer) -> OpenAiProvider:
-    return OpenAiProvider(
-        http=http,
-        base_url=server.base_url,
-        secrets=FakeSecretStore(),
-        clock=SystemClock(),
-        key_required=False,
+def make_remote(
+    protocol: Protocol, http: HttpClient, server: PlaybackServer
+) -> RemoteProvider:
+    entry = ProviderEntry(
+        protocol=protocol, base_url=server.base_url, key=KeyUse.OPTIONAL
     )
+    clock = SystemClock()
+    shared = Shared(
+        secrets=FakeSecretStore(),
+        clock=clock,
+        draw=lambda: 0.5,
+        traffic=Traffic(clock),
+        models=ModelCache(None, clock=clock, base_urls={}),
+        policy=RetryPolicy(attempts=1),
+    )
+    return make_provider(protocol, entry, http=http, shared=shared)
 
 
-@pytest.fixture(params=["scripted", "openai", "local"])
+@pytest.fixture(params=["scripted", "local", *Protocol])
 async def subject(
     request: pytest.FixtureRequest, local: LocalProvider, http: HttpClient
 ) -> AsyncGenerator[Subject]:
-    async with PlaybackServer(chat_recording(TOKENS, pause=breathe)) as server:
-        providers: dict[str, Provider] = {
-            "scripted": ScriptedProvider(*TOKENS),
-            "openai": make_openai(http, server),
-            "local": local,
-        }
-        with anyio.fail_after(LIMIT_S):
-            yield Subject(providers[request.param], "smollm2")
+    with anyio.fail_after(LIMIT_S):
+        if request.param == "scripted":
+            yield Subject(ScriptedProvider(*TOKENS), "smollm2")
+        elif request.param == "local":
+            yield Subject(local, "smollm2")
+        else:
+            spoken = recording(request.param, TOKENS, pause=breathe)
+            async with PlaybackServer(spoken) as server:
+                yield Subject(make_remote(request.param, http, server), "smollm2")
 
 
-@pytest.fixture(params=["scripted", "openai"])
+@pytest.fixture(params=["scripted", *Protocol])
 async def failing(
     request: pytest.FixtureRequest, http: HttpClient
 ) -> AsyncGenerator[Subject]:
     """They say something and then fail."""
-    said = chat_recording(["Hel", "lo"]).chunks[:3]
-    async with PlaybackServer(Recording(chunks=(*said, ERROR))) as server:
-        providers: dict[str, Provider] = {
-            "scripted": ScriptedProvider("Hel", "lo", ServerFailure("Provider down.")),
-            "openai": make_openai(http, server),
-        }
-        with anyio.fail_after(LIMIT_S):
-            yield Subject(providers[request.param], "any")
+    with anyio.fail_after(LIMIT_S):
+        if request.param == "scripted":
+            script = ("Hel", "lo", ServerFailure("Provider down."))
+            yield Subject(ScriptedProvider(*script), "any")
+        else:
+            async with PlaybackServer(broken(request.param, ["Hel", "lo"])) as server:
+                yield Subject(make_remote(request.param, http, server), "any")
 
 
 async def hear(subject: Subject, *, max_tokens: int = 24) -> list[StreamEvent]:
@@ -222,7 +235,8 @@ async def test_after_a_failure_nothing_follows(failing: Subject) -> None:
     said = [event.text for event in events if isinstance(event, TextDelta)]
     assert "".join(said) == "Hello"
     assert not any(isinstance(event, Finish) for event in events)
-    assert events[-1] == BlockEnd("text", is_incomplete=True)
+    assert isinstance(events[-1], BlockEnd)
+    assert events[-1].is_incomplete
     check_blocks(events)
 
 
@@ -242,7 +256,7 @@ async def test_models_are_told_as_the_providers_own(
     async with PlaybackServer(Recording(headers=headers, chunks=(MODELS,))) as server:
         providers: dict[str, Provider] = {
             "scripted": ScriptedProvider(),
-            "openai": make_openai(http, server),
+            Protocol.CHAT: make_remote(Protocol.CHAT, http, server),
             "local": local,
         }
         with anyio.fail_after(LIMIT_S):
@@ -256,7 +270,8 @@ async def test_models_are_told_as_the_providers_own(
 
 async def test_closing_twice_is_safe(http: HttpClient) -> None:
     async with PlaybackServer(chat_recording(["Hi"])) as server:
-        providers = [ScriptedProvider(), make_openai(http, server), make_local()]
+        remote = make_remote(Protocol.CHAT, http, server)
+        providers = [ScriptedProvider(), remote, make_local()]
         with anyio.fail_after(LIMIT_S):
             for provider in providers:
                 await provider.close()

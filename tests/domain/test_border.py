@@ -121,9 +121,18 @@ def test_a_page_of_another_length_is_refused(limit: int) -> None:
         ListConversations(limit=limit)
 
 
-@pytest.mark.parametrize("name", ["seed", "top_k", "max_tokens"])
-def test_an_option_fits_into_what_json_carries(name: str) -> None:
-    for fits in (-MAX_NUMBER, MAX_NUMBER - 1, None):
+@pytest.mark.parametrize("tokens", [-1, -5_000])
+def test_an_answer_of_less_than_nothing_cannot_be_asked_for(tokens: int) -> None:
+    with pytest.raises(InvalidInputFailure, match=f"cannot be {tokens}"):
+        ChatOptions(max_tokens=tokens)
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [("seed", -MAX_NUMBER), ("top_k", -MAX_NUMBER), ("max_tokens", 0)],
+)
+def test_an_option_fits_into_what_json_carries(name: str, least: int) -> None:
+    for fits in (least, MAX_NUMBER - 1, None):
         options = ChatOptions(**{name: fits})  # type: ignore[arg-type]  # one of three
         assert msgspec.json.decode(msgspec.json.encode(options), type=ChatOptions) == (
             options

@@ -1,3 +1,6 @@
+from base64 import b64encode, urlsafe_b64encode
+from urllib.parse import quote
+
 import pytest
 
 from tina.domain.secret import Secret, variable_for
@@ -29,3 +32,45 @@ def test_a_secret_is_masked_in_any_case_and_nothing_else_is(
     text: str, masked: str
 ) -> None:
     assert Secret("sk-A.1").mask(text) == masked
+
+
+KEY = "sk-ant-api03-SECRETsecret0123456789~abc"
+
+
+@pytest.mark.parametrize(
+    "echoed",
+    [
+        pytest.param(KEY[:24], id="its-beginning"),
+        pytest.param(KEY[13:21], id="eight-characters"),
+        pytest.param(KEY[-12:].upper(), id="its-end-in-another-case"),
+        pytest.param(quote(KEY, safe=""), id="in-an-address"),
+        *(
+            pytest.param(b64encode(before + KEY.encode()).decode(), id=f"base64-{n}")
+            for n, before in enumerate([b"", b"x", b"ab"])
+        ),
+        pytest.param(urlsafe_b64encode(KEY.encode()).decode(), id="base64-of-urls"),
+    ],
+)
+def test_no_part_of_a_secret_is_shown_in_any_form(echoed: str) -> None:
+    masked = Secret(KEY).mask(f"Wrong key: {echoed}!")
+
+    assert masked.startswith("Wrong key: ")
+    assert masked.endswith("!")
+    runs = {echoed[start : start + 8] for start in range(3, len(echoed) - 10)}
+    assert not any(run in masked for run in runs)
+
+
+def test_seven_characters_tell_nothing() -> None:
+    text = f"It ends in {KEY[-7:]}."
+
+    assert Secret(KEY).mask(text) == text
+
+
+def test_an_empty_secret_hides_nothing() -> None:
+    assert Secret("").mask("a text") == "a text"
+
+
+def test_secrets_are_equal_if_their_values_are() -> None:
+    assert Secret("a") == Secret("a")
+    assert Secret("a") != Secret("b")
+    assert len({Secret("a"), Secret("a"), Secret("b")}) == 2

@@ -42,8 +42,13 @@ RECORDINGS = {
     "break off": Recording(chunks=WHOLE.chunks[:-1], ending=Ending.RESET),
     "refuse": Recording(
         status=429,
-        headers=(("Content-Type", "application/json"), ("Retry-After", "7")),
+        headers=(("Content-Type", "application/json"), ("Retry-After", "700")),
         chunks=(json.dumps(SLOW_DOWN).encode(),),
+    ),
+    "fail": Recording(
+        status=400,
+        headers=(("Content-Type", "application/json"),),
+        chunks=(b'{"error":{"message":"No."}}',),
     ),
     "long": chat_recording(["word"], finish_reason="length"),
     "code": chat_recording(["Look:\n\n```python\n", "print(1)\n", "```\n\nDone."]),
@@ -377,9 +382,10 @@ def test_a_refusal_is_told_with_what_it_asks_for(tina: Tina) -> None:
 
     failure = json.loads(done.stdout)["failure"]
     assert (failure["kind"], failure["retryable"]) == ("rate_limit", True)
-    assert failure["retry_after_s"] == 7
+    assert failure["retry_after_s"] == 700
     assert told.returncode == 1
     assert told.stderr.startswith("tina: ")
+    assert "12 minutes" in told.stderr
     assert "Traceback" not in told.stderr
 
 
@@ -421,7 +427,7 @@ def test_chat_obeys_slash_commands(tina: Tina) -> None:
 
 
 def test_chat_says_what_failed_and_goes_on(tina: Tina) -> None:
-    done = tina.run("chat", typed="Please refuse.\nName three fruits.\n")
+    done = tina.run("chat", typed="Please fail.\nName three fruits.\n")
 
     assert done.returncode == 1
     assert "tina: " in done.stderr
@@ -466,7 +472,10 @@ def test_a_person_is_told_what_is_waited_for(tina: Tina) -> None:
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(b"\xff\xfe\xfd", "is not UTF-8"), (b"x" * (10 * 1024**2 + 1), "is larger than")],
+    [
+        (b"\xff\xfe\xfd", "is neither UTF-8 text"),
+        (b"x" * (10 * 1024**2 + 1), "is larger than"),
+    ],
 )
 def test_a_file_that_cannot_be_attached_is_named(
     content: bytes, says: str, tina: Tina, tmp_path: Path

@@ -33,12 +33,14 @@ from tina.wiring.worker import WORKER_SLOTS
 
 GIVE_UP_S = 60.0
 TALE = [f"word{number} " for number in range(60)]
+LONG_TALE = [f"word{number} " for number in range(1_000)]
 
 
 def answer(request: ReceivedRequest) -> Recording:
     asked = json.loads(request.body)["messages"][-1]["content"]
     if "slowly" in asked:
-        return chat_recording(TALE, pause=paced(40))
+        tale = LONG_TALE if "very" in asked else TALE
+        return chat_recording(tale, pause=paced(40))
     return chat_recording(["Ice", " age."], pause=paced(20))
 
 
@@ -222,7 +224,7 @@ def test_many_at_once_are_all_answered_once_and_so_many_at_a_time(
 def test_what_a_killed_worker_left_is_interrupted_or_still_queued(
     tina: Tina, server: PlaybackServer
 ) -> None:
-    first = tina.json("ask", "--detach", "Tell it slowly.")
+    first = tina.json("ask", "--detach", "Tell it very slowly.")
     until(lambda: bool(server.deliveries) and len(server.deliveries[0].sent) > 3)
     tina.json("ask", "--detach", "--cid", first["conversation_id"], "And then?")
     for pid in tina.workers():
@@ -236,7 +238,7 @@ def test_what_a_killed_worker_left_is_interrupted_or_still_queued(
     messages = tina.json("show")["messages"]
     assert "[waits for a worker" in page
     assert [message["status"] for message in left][1::2] == ["interrupted", "streaming"]
-    assert "".join(TALE).startswith(left[1]["text"])
+    assert "".join(LONG_TALE).startswith(left[1]["text"])
     assert done.returncode == 0
     assert messages[1] == left[1]
     assert (messages[3]["status"], messages[3]["text"]) == ("complete", "Ice age.")
@@ -439,7 +441,7 @@ def test_another_process_sees_the_text_grow_and_leaves_it_alone(
 def test_who_follows_an_answer_sees_that_a_third_process_stopped_it(
     tina: Tina, server: PlaybackServer
 ) -> None:
-    asking = tina.start("ask", "Tell it slowly.", stdout=subprocess.DEVNULL)
+    asking = tina.start("ask", "Tell it very slowly.", stdout=subprocess.DEVNULL)
     until(lambda: bool(server.deliveries) and len(server.deliveries[0].sent) > 3)
     following = tina.start("show", "-f", stdout=subprocess.PIPE)
     seen = ""
@@ -457,7 +459,7 @@ def test_who_follows_an_answer_sees_that_a_third_process_stopped_it(
     assert stopped.returncode == 0
     assert asking.wait(GIVE_UP_S) == 130
     assert code == 130
-    assert "".join(TALE).startswith(text)
+    assert "".join(LONG_TALE).startswith(text)
     assert f"\n{text}\n\n[stopped; `tina continue` goes on]\n" in seen
 
 

@@ -86,7 +86,7 @@ def processes() -> Iterator[ForkServerContext]:
     """Processes that have Tina imported already, but share nothing with the test."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["tests.faults.speakers", "aiohttp", "tina.providers.openai.provider"]
+        ["tests.faults.speakers", "aiohttp", "tina.providers.remote"]
     )
     yield context
     # What its own tests do: there is no public way to end the two.

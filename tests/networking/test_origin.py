@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tina.domain.failures import RefusedOriginFailure
-from tina.networking.origin import Origin, check_url, is_loopback, join_url
+from tina.networking.origin import Origin, check_url, http_form, is_loopback, join_url
 
 ALLOWED = [
     ("https://api.openai.com/v1", Origin("https", "api.openai.com", 443)),
@@ -97,9 +97,28 @@ JOINS = [
         "models",
         "https://host/v1/models?api-version=1",
     ),
+    (
+        "https://host/v1?api-version=1",
+        "models?limit=9",
+        "https://host/v1/models?api-version=1&limit=9",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("base", "path", "joined"), JOINS)
 def test_the_base_keeps_its_path(base: str, path: str, joined: str) -> None:
     assert join_url(base, path) == joined
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("ws://127.0.0.1:1/a", "http://127.0.0.1:1/a"),
+        ("WSS://models.example/ws:", "https://models.example/ws:"),
+        ("https://models.example/ws://", "https://models.example/ws://"),
+    ],
+)
+def test_the_handshake_goes_to_the_http_form_of_the_address(
+    url: str, expected: str
+) -> None:
+    assert http_form(url) == expected

@@ -11,24 +11,30 @@ from tina.storage.paths import Paths, ensure_folder, failure_for, find_paths
 def test_a_home_holds_everything(tmp_path: Path) -> None:
     paths = find_paths(tmp_path)
 
-    assert paths == Paths(data=tmp_path, state=tmp_path)
+    assert paths == Paths(
+        data=tmp_path, state=tmp_path, config=tmp_path, cache=tmp_path / "cache"
+    )
     assert paths.database == tmp_path / "tina.db"
     assert paths.models == tmp_path / "models"
     assert paths.leases == tmp_path / "leases"
     assert paths.chat_history == tmp_path / "chat_history"
+    assert paths.config_file == tmp_path / "config.toml"
+    assert paths.model_lists == tmp_path / "cache" / "models"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_a_home_the_system_says_where(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for kind in ("DATA", "STATE"):
+    for kind in ("DATA", "STATE", "CONFIG", "CACHE"):
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind.lower()))
 
     paths = find_paths(None)
 
     assert paths.database == tmp_path / "data" / "tina" / "tina.db"
     assert paths.chat_history == tmp_path / "state" / "tina" / "chat_history"
+    assert paths.config_file == tmp_path / "config" / "tina" / "config.toml"
+    assert paths.model_lists == tmp_path / "cache" / "tina" / "models"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -52,15 +52,47 @@ async def test_a_key_that_no_header_can_carry_is_refused_unseen(value: str) -> N
     assert "sk-" not in str(caught.value)
 
 
-@pytest.mark.anyio
-async def test_a_key_that_was_given_is_everybodys() -> None:
-    store = GivenSecretStore(" sk-1\n")
+async def test_a_vendors_own_variables_are_read_in_their_order() -> None:
+    variables = {"gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"), "none": ()}
 
-    found = await store.find("openai")
+    async def found(name: str, **environment: str) -> str | None:
+        store = EnvironmentSecretStore(environment, variables=variables)
+        secret = await store.find(name)
+        return None if secret is None else secret.reveal()
 
-    assert found is not None
-    assert found.reveal() == "sk-1"
-    assert await GivenSecretStore("").find("openai") is None
+    assert await found("gemini", GOOGLE_API_KEY="b", GEMINI_API_KEY="a") == "a"
+    assert await found("gemini", GOOGLE_API_KEY="b", GEMINI_API_KEY=" ") == "b"
+    assert await found("other", OTHER_API_KEY="c") == "c"
+    assert await found("none", NONE_API_KEY="d") is None
+
+
+async def test_a_value_that_is_no_key_is_told_with_its_variable() -> None:
+    store = EnvironmentSecretStore({"HF_TOKEN": "a b"}, variables={"hf": ("HF_TOKEN",)})
+
+    with pytest.raises(InvalidInputFailure, match="HF_TOKEN"):
+        await store.find("hf")
+
+
+async def test_a_given_key_is_for_its_own_name() -> None:
+    others = EnvironmentSecretStore({"ANTHROPIC_API_KEY": "sk-2"})
+    store = GivenSecretStore(" sk-1\n", name="openai", others=others)
+
+    second = await store.find("anthropic")
+    first = await store.find("openai")
+
+    assert first is not None
+    assert first.reveal() == "sk-1"
+    assert second is not None
+    assert second.reveal() == "sk-2"
+    assert await store.find("openai") is not None
+    assert await store.find("groq") is None
+
+
+async def test_a_given_key_is_checked_too() -> None:
+    others = EnvironmentSecretStore({})
+
+    blank = GivenSecretStore("", name="openai", others=others)
+    assert await blank.find("openai") is None
     with pytest.raises(InvalidInputFailure, match="--key") as refused:
-        await GivenSecretStore("sk 1").find("openai")
+        await GivenSecretStore("sk 1", name="openai", others=others).find("openai")
     assert "sk 1" not in str(refused.value)

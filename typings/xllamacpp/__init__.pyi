@@ -17,6 +17,7 @@ class CommonParams:
     n_ubatch: int
     n_parallel: int
     n_threads_http: int
+    chat_template: str
     cache_ram_mib: int
     verbosity: int
     warmup: bool
@@ -27,6 +28,7 @@ class CommonParams:
     api_keys: list[str]
 
 class Server:
+    listening_address: str
     def __init__(self, params: CommonParams) -> None: ...
     def handle_chat_completions(
         self, body: str, callback: Callable[[str], bool]

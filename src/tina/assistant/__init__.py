@@ -5,6 +5,7 @@ from tina.assistant.conversations import Conversations
 from tina.assistant.journal import Journal
 from tina.assistant.ports import Ports
 from tina.assistant.recovery import Keeper
+from tina.assistant.rules import Rules
 from tina.assistant.runner import Runner
 from tina.assistant.running import Running
 from tina.assistant.tool_calls import ToolCalls
@@ -17,6 +18,7 @@ __all__ = [
     "Journal",
     "Keeper",
     "Ports",
+    "Rules",
     "Runner",
     "Running",
     "ToolCalls",

@@ -7,12 +7,17 @@ died, so both give the same parts for the same events.
 from collections.abc import Iterable
 from typing import assert_never
 
+import msgspec
+
 from tina.domain.chat import Usage
 from tina.domain.events import (
     BlockKind,
     BlockStart,
+    Citation,
+    FellBack,
     Finish,
     KeepAlive,
+    LeftOut,
     StreamEvent,
     TextDelta,
     ToolArgumentsDelta,
@@ -21,17 +26,22 @@ from tina.domain.events import (
 from tina.domain.failures import TooLargeFailure
 from tina.domain.ids import ToolCallId
 from tina.domain.messages import (
+    Message,
     Part,
     ReasoningPart,
     RefusalPart,
+    SourcePart,
     TextPart,
     ToolCallPart,
 )
+from tina.domain.notes import AnswerNotes
 from tina.domain.text import clean_value, is_clean
 
 MAX_ANSWER_CHARS = 8 * 1024 * 1024
 MAX_BLOCKS = 4096
 MAX_EVENTS = 1_000_000
+MAX_SOURCES = 256
+MAX_FALLBACKS = 16
 
 
 class _Block:
@@ -49,6 +59,9 @@ class Answer:
         self._blocks: dict[str, _Block] = {}
         self._chars = 0
         self._events = 0
+        self._sources: dict[SourcePart, None] = {}
+        self._fell_back: list[FellBack] = []
+        self._left_out = 0
         self.usage: Usage | None = None
         self.finish: Finish | None = None
 
@@ -72,12 +85,33 @@ class Answer:
                 case Finish():
                     self.finish = event
                 case _:
-                    # Start, BlockEnd, KeepAlive and Failed add nothing to a message.
-                    continue
+                    self._note(event)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the model said anything; then nothing is asked for again."""
+        return bool(self._blocks)
+
+    def given(self, message: Message) -> Message:
+        """The message with who answers it and what happened before that."""
+        if not (self._fell_back or self._left_out):
+            return message
+        notes, model = AnswerNotes(left_out_messages=self._left_out), message.model
+        if self._fell_back:
+            notes = msgspec.structs.replace(
+                notes,
+                asked_model=message.notes.asked_model or message.model,
+                fallback_reason=self._fell_back[0].failure.message,
+            )
+            model = self._fell_back[-1].model
+        return message.given_by(model, notes)
 
     def as_events(self) -> list[StreamEvent]:
         """As few events as give the same parts and usage when they are fed again."""
-        events: list[StreamEvent] = []
+        events: list[StreamEvent] = [*self._fell_back]
+        if self._left_out:
+            events.append(LeftOut(self._left_out))
+        events += (Citation("", each.title, each.url) for each in self._sources)
         for block in self._blocks.values():
             events.append(block.start)
             if block.pieces:
@@ -90,7 +124,20 @@ class Answer:
     def parts(self) -> tuple[Part, ...]:
         """What was said so far; blocks that said nothing are left out."""
         found = (_part(block) for block in self._blocks.values())
-        return tuple(part for part in found if part is not None)
+        return (*(part for part in found if part is not None), *self._sources)
+
+    def _note(self, event: StreamEvent) -> None:
+        match event:
+            case FellBack() if len(self._fell_back) < MAX_FALLBACKS:
+                self._fell_back.append(event)
+                self._left_out = 0  # by the next model perhaps nothing
+            case LeftOut(messages=messages):
+                self._left_out = messages
+            case Citation(title=title, url=url) if len(self._sources) < MAX_SOURCES:
+                self._sources[SourcePart(title=title, url=url)] = None
+            case _:
+                # Start, BlockEnd, KeepAlive and the like add nothing to a message.
+                return
 
     def _open(self, start: BlockStart) -> None:
         if len(self._blocks) >= MAX_BLOCKS:

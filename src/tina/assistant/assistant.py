@@ -5,10 +5,17 @@ from typing import TypeVar
 
 import msgspec
 
-from tina.assistant.context import request_for, up_to_last_prompt
-from tina.assistant.policy import GoOn, plan_continuation
+from tina.assistant.asking import Material
+from tina.assistant.context import up_to_last_prompt
+from tina.assistant.policy import (
+    CONTINUE_PROMPT,
+    GoOn,
+    Resume,
+    plan_continuation,
+)
 from tina.assistant.ports import Ports
 from tina.assistant.recovery import Keeper
+from tina.assistant.rules import Rules
 from tina.assistant.running import Running
 from tina.assistant.turn import Turn
 from tina.domain.chat import ChatOptions, Deadlines, parse_model_ref
@@ -20,7 +27,15 @@ from tina.domain.failures import (
     TipMovedFailure,
 )
 from tina.domain.ids import ConversationId, LeaseId, MessageId, TurnId
-from tina.domain.messages import Message, MessageStatus, Role, TextPart
+from tina.domain.messages import (
+    FilePart,
+    ImagePart,
+    Message,
+    MessageStatus,
+    Part,
+    Role,
+    TextPart,
+)
 from tina.domain.text import clean_text
 from tina.domain.turns import NewTurn, QueuedTurn, TurnRequest
 
@@ -35,6 +50,9 @@ class TurnOptions(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None
     options: ChatOptions = ChatOptions()
     deadlines: Deadlines = Deadlines()
+    fallback: tuple[str, ...] | None = None
+    """The models to ask if that one says nothing; None leaves it to the conversation
+    and the configuration."""
 
 
 class _Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,22 +71,32 @@ class Assistant:
     """Starts turns, here or wherever they are claimed."""
 
     def __init__(
-        self, ports: Ports, *, running: Running, keeper: Keeper, default_model: str
+        self,
+        ports: Ports,
+        *,
+        rules: Callable[[], Rules],
+        running: Running,
+        keeper: Keeper,
     ) -> None:
         self._ports = ports
+        self._rules = rules
         self._running = running
         self._keeper = keeper
-        self._default_model = default_model
 
     async def send(
         self,
         conversation_id: ConversationId,
         text: str,
         turn_options: TurnOptions = TurnOptions(),  # noqa: B008 - frozen
+        *,
+        attachments: Sequence[ImagePart | FilePart] = (),
     ) -> Turn:
         """Store the prompt and an empty answer, then let a model write the answer.
 
         When this returns, both are durable and the model is being asked.
+
+        Args:
+            attachments: what the question is about; they stand before it.
 
         Raises:
             InvalidInputFailure: the prompt is empty, or the model's name is none.
@@ -76,7 +104,7 @@ class Assistant:
             ModelNotFoundFailure: there is no such provider.
             StorageFailure: nothing was stored, no model was asked.
         """
-        prompt = _usable(text)
+        prompt = (*attachments, _usable(text))
 
         async def ask() -> Turn:
             conversation, branch = await self._read(conversation_id)
@@ -91,6 +119,8 @@ class Assistant:
         conversation_id: ConversationId,
         text: str,
         turn_options: TurnOptions = TurnOptions(),  # noqa: B008 - frozen
+        *,
+        attachments: Sequence[ImagePart | FilePart] = (),
     ) -> QueuedTurn:
         """Store the prompt and an empty answer, and leave the rest to who claims it.
 
@@ -98,7 +128,7 @@ class Assistant:
             InvalidInputFailure, NotFoundFailure, ModelNotFoundFailure, StorageFailure:
                 as `send`; nothing was stored.
         """
-        prompt = _usable(text)
+        prompt = (*attachments, _usable(text))
 
         async def ask() -> QueuedTurn:
             conversation, branch = await self._read(conversation_id)
@@ -121,7 +151,8 @@ class Assistant:
         """Go on after the last answer was stopped, interrupted or failed.
 
         If it said something, the model is asked to go on from there; if it said
-        nothing, its prompt is answered once more.
+        nothing, its prompt is answered once more. A provider that paused its own
+        work gets it back as it is.
 
         Raises:
             NothingToContinueFailure: the last answer is complete or still growing.
@@ -131,10 +162,15 @@ class Assistant:
         async def go_on() -> Turn:
             conversation, branch = await self._read(conversation_id)
             plan = plan_continuation(branch)
-            prompt = plan.prompt if isinstance(plan, GoOn) else None
-            return await self._start(
-                self._asked(conversation, branch, prompt), turn_options
-            )
+            if isinstance(plan, Resume) and not self._is_asked_again(
+                branch[-1], conversation, turn_options
+            ):
+                plan = GoOn(CONTINUE_PROMPT)  # nobody else can take up its work
+            prompt = (TextPart(text=plan.prompt),) if isinstance(plan, GoOn) else None
+            asked = self._asked(conversation, branch, prompt)
+            if isinstance(plan, Resume):
+                asked = msgspec.structs.replace(asked, history=tuple(branch))
+            return await self._start(asked, turn_options)
 
         return await _while_the_tip_moves(go_on)
 
@@ -150,7 +186,7 @@ class Assistant:
             NotFoundFailure: there is no such message.
             InvalidInputFailure: it is no prompt of a person, or the text is empty.
         """
-        prompt = _usable(text)
+        prompt = (_usable(text),)
 
         async def ask() -> Turn:
             conversation, old = await self._read_message(message_id)
@@ -210,8 +246,21 @@ class Assistant:
             return True
         return await self._ports.turns.request_stop(message_id)
 
+    def _is_asked_again(
+        self, answer: Message, conversation: Conversation, turn_options: TurnOptions
+    ) -> bool:
+        """Whether the model that gave an answer is the one that is asked now."""
+        return answer.model == self._model_for(conversation, turn_options)
+
+    def _model_for(self, conversation: Conversation, turn_options: TurnOptions) -> str:
+        named = turn_options.model or conversation.model or self._rules().model
+        return str(parse_model_ref(clean_text(named)))
+
     def _asked(
-        self, conversation: Conversation, branch: Sequence[Message], prompt: str | None
+        self,
+        conversation: Conversation,
+        branch: Sequence[Message],
+        prompt: tuple[Part, ...] | None,
     ) -> _Asked:
         """What is asked after `branch`; without a prompt its last one, once more."""
         tip_id = branch[-1].id if branch else None
@@ -228,7 +277,7 @@ class Assistant:
             parent_id=tip_id,
             role=Role.USER,
             status=MessageStatus.COMPLETE,
-            parts=(TextPart(text=prompt),),
+            parts=prompt,
             created_at=self._ports.clock.now(),
         )
         return _Asked(
@@ -247,8 +296,7 @@ class Assistant:
             ModelNotFoundFailure, InvalidInputFailure: no provider here has the model.
         """
         conversation = asked.conversation
-        named = turn_options.model or conversation.model or self._default_model
-        model = parse_model_ref(clean_text(named))
+        model = parse_model_ref(self._model_for(conversation, turn_options))
         self._ports.providers.get(model.provider)
         answer = Message(
             id=MessageId(self._ports.ids.new()),
@@ -270,6 +318,7 @@ class Assistant:
                 model=str(model),
                 options=turn_options.options,
                 deadlines=turn_options.deadlines,
+                fallback=self._fallback(str(model), conversation, turn_options),
             ),
             lease_id=lease_id,
         )
@@ -280,10 +329,20 @@ class Assistant:
         )
         return await self._running.begin(
             new,
-            request_for(
-                new.request, system=asked.conversation.system, history=asked.history
+            Material(
+                conversation_id=asked.conversation.id,
+                system=asked.conversation.system,
+                history=asked.history,
             ),
         )
+
+    def _fallback(
+        self, model: str, conversation: Conversation, turn_options: TurnOptions
+    ) -> tuple[str, ...]:
+        """Who is asked next, in the order of who says so: turn, conversation, rules."""
+        if turn_options.fallback is not None:
+            return turn_options.fallback
+        return conversation.fallback or self._rules().fallback_for(model)
 
     async def _read(
         self, conversation_id: ConversationId
@@ -308,13 +367,13 @@ class Assistant:
         return conversation, self._keeper.as_left((message,))[0]
 
 
-def _usable(text: str) -> str:
+def _usable(text: str) -> TextPart:
     prompt = clean_text(text)
     if not prompt.strip():
         raise InvalidInputFailure(
             'There is nothing to answer. Write a question: tina "What is a fjord?"'
         )
-    return prompt
+    return TextPart(text=prompt)
 
 
 async def _while_the_tip_moves(ask: Callable[[], Awaitable[T]]) -> T:

@@ -1,10 +1,12 @@
 """Conversations, as programs and faces use them."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from tina.assistant.recovery import Keeper
+from tina.domain.chat import parse_model_ref
 from tina.domain.conversations import (
+    FALLBACK,
     FORK,
     Conversation,
     ConversationChange,
@@ -62,6 +64,7 @@ class Conversations:
         *,
         model: str | None = None,
         system: str | None = None,
+        fallback: Sequence[str] = (),
         metadata: Mapping[str, str] | None = None,
     ) -> Conversation:
         """Store a new, empty conversation.
@@ -69,14 +72,18 @@ class Conversations:
         Args:
             model: `provider:model` that answers here unless a turn names another.
             system: what every request begins with.
-            metadata: a program's own; Tina keeps it and looks at none of it.
+            fallback: the models to ask, in order, if that one says nothing.
+            metadata: a program's own; Tina keeps it and looks only at `fallback`.
 
         Raises:
             InvalidInputFailure: something is longer than Tina keeps.
         """
         return await self._conversations.create(
             NewConversation(
-                title=title_of(title), model=model, system=system, metadata=metadata
+                title=title_of(title),
+                model=model,
+                system=system,
+                metadata=_with_fallback(metadata, fallback),
             )
         )
 
@@ -182,6 +189,21 @@ class Conversations:
             conversation_id, ConversationChange(title=title_of(title))
         )
 
+    async def pin_message(
+        self, message_id: MessageId, *, is_pinned: bool = True
+    ) -> None:
+        """Let a message go with every request, however old it is, or no longer.
+
+        Raises:
+            NotFoundFailure: there is no such message, or it is still being written.
+        """
+        if not await self._messages.pin(message_id, is_pinned=is_pinned):
+            raise NotFoundFailure(
+                f"There is no message {message_id} that could be pinned. "
+                "`tina show --ids` lists them; one that is still being written can be "
+                "pinned when it is done."
+            )
+
     async def pin(
         self, conversation_id: ConversationId, *, is_pinned: bool = True
     ) -> Conversation:
@@ -260,6 +282,20 @@ class Conversations:
                 f"There is no message {message_id}. `tina show --json` lists them."
             )
         return message
+
+
+def _with_fallback(
+    metadata: Mapping[str, str] | None, fallback: Sequence[str]
+) -> Mapping[str, str] | None:
+    """The metadata with the models in it.
+
+    Raises:
+        InvalidInputFailure: one of them is no model's name.
+    """
+    if not fallback:
+        return metadata
+    named = [str(parse_model_ref(model)) for model in fallback]
+    return {**(metadata or {}), FALLBACK: ", ".join(named)}
 
 
 def title_of(text: str) -> str:

@@ -5,8 +5,26 @@ from typing import assert_never
 
 import msgspec
 
-from tina.domain.failures import NothingToContinueFailure
+from tina.domain.chat import StopReason
+from tina.domain.failures import (
+    ClosedFailure,
+    Failure,
+    InternalFailure,
+    InvalidInputFailure,
+    NothingToContinueFailure,
+    SpendingLimitFailure,
+    StorageFailure,
+)
 from tina.domain.messages import Message, MessageStatus, Role
+
+NEVER_FALLS_BACK = (
+    ClosedFailure,
+    InternalFailure,
+    InvalidInputFailure,
+    SpendingLimitFailure,
+    StorageFailure,
+)
+"""Another model would meet the same, or a person wants to decide."""
 
 CONTINUE_PROMPT = (
     "Continue exactly where your last message stopped. "
@@ -28,7 +46,19 @@ class AnswerAgain(msgspec.Struct, frozen=True):
     """Nothing was said: answer the last prompt once more, beside the empty answer."""
 
 
-def plan_continuation(branch: Sequence[Message]) -> GoOn | AnswerAgain:
+class Resume(msgspec.Struct, frozen=True):
+    """The provider paused its own work: send it back as it is, and it goes on."""
+
+
+def may_fall_back(failure: Failure, *, has_begun: bool) -> bool:
+    """Whether another model may be asked after this one failed.
+
+    Only before any output: what was said once stands, whoever said it.
+    """
+    return not has_begun and not isinstance(failure, NEVER_FALLS_BACK)
+
+
+def plan_continuation(branch: Sequence[Message]) -> GoOn | AnswerAgain | Resume:
     """Decide how to go on after the last message of a branch.
 
     Raises:
@@ -47,6 +77,8 @@ def plan_continuation(branch: Sequence[Message]) -> GoOn | AnswerAgain:
                 "The last answer is still being written. "
                 "Wait for it, or stop it with `tina stop`."
             )
+        case MessageStatus.COMPLETE if last.stop_reason is StopReason.PAUSED:
+            return Resume()
         case MessageStatus.COMPLETE:
             raise NothingToContinueFailure(
                 "The last answer is complete. Ask the next question with "

@@ -9,8 +9,10 @@ from tina.domain.ports import (
     IdFactory,
     JournalRepository,
     Leases,
+    Ledger,
     LiveQueries,
     MessageRepository,
+    ModelFacts,
     Providers,
     Search,
     ToolCallRepository,
@@ -28,9 +30,11 @@ class Ports:
     journal: JournalRepository
     tool_calls: ToolCallRepository
     grants: GrantRepository
+    ledger: Ledger
     live: LiveQueries
     search: Search
     leases: Leases
     providers: Providers
+    facts: ModelFacts
     clock: Clock
     ids: IdFactory

@@ -124,4 +124,4 @@ class Keeper:
         except TooLargeFailure:
             # What came before the limit is kept, as while it streamed.
             _logger.warning("answer_too_long")
-        return message.interrupted(answer.parts(), answer.usage)
+        return answer.given(message).interrupted(answer.parts(), answer.usage)

@@ -15,11 +15,13 @@ from typing import Generic, NamedTuple, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
-from tina.assistant.context import request_for
+from tina.assistant.asking import Asking, Material
 from tina.assistant.journal import Journal
 from tina.assistant.ports import Ports
+from tina.assistant.purse import Purse
+from tina.assistant.rules import Rules
 from tina.assistant.turn import Turn
-from tina.domain.chat import ChatRequest, parse_model_ref
+from tina.domain.chat import parse_model_ref
 from tina.domain.failures import (
     ClosedFailure,
     DamagedFailure,
@@ -29,12 +31,13 @@ from tina.domain.failures import (
 )
 from tina.domain.ids import MessageId
 from tina.domain.messages import Message, MessageStatus, Role
-from tina.domain.ports import Provider
 from tina.domain.queries import ListOpenTurns
-from tina.domain.turns import NewTurn, OpenTurn
+from tina.domain.turns import NewTurn, OpenTurn, TurnRequest
 
 MAX_RUNNING_TURNS = 1000
 """More wait in line: each is stored, and asks its model when another has ended."""
+MAX_UNPRICED = 100
+"""With so many answers whose cost is unknown, prices are loaded although others run."""
 RETRY_DELAY_S = 1.0
 READ_TRIES = 5
 
@@ -46,12 +49,22 @@ _logger = logging.getLogger(__name__)
 class Running:
     """Begins turns, drives them to their end, and knows which are running here."""
 
-    def __init__(self, ports: Ports, *, journal: Journal, group: TaskGroup) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        *,
+        rules: Callable[[], Rules],
+        journal: Journal,
+        group: TaskGroup,
+    ) -> None:
         self._ports = ports
+        self._rules = rules
         self._journal = journal
         self._group = group
         self._turns: dict[MessageId, Turn] = {}
         self._slots = anyio.CapacityLimiter(MAX_RUNNING_TURNS)
+        self._purse = Purse(ports)
+        self._unpriced: list[tuple[Turn, Asking]] = []
         self._is_heeding = False
         self._to_stop: frozenset[MessageId] = frozenset()
         """Answers of any process that somebody wants to stop, as last seen."""
@@ -68,21 +81,21 @@ class Running:
         await turn.stop()
         return True
 
-    async def begin(self, new: NewTurn, request: ChatRequest) -> Turn:
+    async def begin(self, new: NewTurn, material: Material) -> Turn:
         """Store a turn that this process has claimed, and drive it.
 
         Raises:
             NotFoundFailure, TipMovedFailure, StorageFailure: nothing was stored.
             ModelNotFoundFailure: there is no such provider; nothing was stored.
         """
-        provider = self._provider_of(new.request.model)
+        self._ports.providers.get(parse_model_ref(new.request.model).provider)
 
         async def store() -> Turn:
             await self._ports.turns.begin(new)
             return self._make(new.answer)
 
         return await self._in_own_task(
-            store, lambda turn: self._drive(turn, provider, request)
+            store, lambda turn: self._drive(turn, material, new.request)
         )
 
     async def claim(self) -> Turn | None:
@@ -146,8 +159,7 @@ class Running:
             await self._fail(turn, failure)
             return
         try:
-            provider = self._provider_of(open_turn.request.model)
-            request = await self._request_for(open_turn, turn.answer)
+            material = await self._material_for(open_turn, turn.answer)
         except Failure as error:
             await self._fail(turn, error)
         except Exception:
@@ -157,19 +169,19 @@ class Running:
                 turn, InternalFailure("Tina made a mistake before asking.")
             )
         else:
-            await self._drive(turn, provider, request)
+            await self._drive(turn, material, open_turn.request)
 
     async def _fail(self, turn: Turn, failure: Failure) -> None:
         await turn.fail(failure)
         await self._settle_again(turn)
 
-    async def _request_for(self, claimed: OpenTurn, answer: Message) -> ChatRequest:
+    async def _material_for(self, claimed: OpenTurn, answer: Message) -> Material:
         conversation = await self._ports.conversations.get(claimed.conversation_id)
         history: tuple[Message, ...] = ()
         if answer.parent_id is not None:
             history = await self._ports.messages.list_branch(answer.parent_id)
-        return request_for(
-            claimed.request,
+        return Material(
+            conversation_id=claimed.conversation_id,
             system=None if conversation is None else conversation.system,
             history=history,
         )
@@ -182,12 +194,16 @@ class Running:
             journal=self._journal,
         )
 
-    def _provider_of(self, model: str) -> Provider:
-        return self._ports.providers.get(parse_model_ref(model).provider)
-
     async def _drive(
-        self, turn: Turn, provider: Provider, request: ChatRequest
+        self, turn: Turn, material: Material, request: TurnRequest
     ) -> None:
+        asking = Asking(
+            self._ports,
+            self._rules(),
+            self._purse,
+            material=material,
+            request=request,
+        )
         self._turns[turn.message_id] = turn
         if not self._is_heeding:
             self._is_heeding = True
@@ -195,10 +211,27 @@ class Running:
         if turn.message_id in self._to_stop:  # somebody was faster than we are
             self._group.start_soon(turn.stop)
         try:
-            await turn.run(provider, request, slots=self._slots)
+            await turn.run(
+                asking, slots=self._slots, is_alone=lambda: len(self._turns) == 1
+            )
             await self._settle_again(turn)
+            if turn.is_unpriced:
+                self._unpriced.append((turn, asking))
+            else:
+                asking.close()
         finally:
             del self._turns[turn.message_id]
+        if not self._turns or len(self._unpriced) >= MAX_UNPRICED:
+            await self._price_the_rest()
+
+    async def _price_the_rest(self) -> None:
+        """Find the costs that were left until nobody streams, or there are many."""
+        while self._unpriced:
+            turn, asking = self._unpriced.pop()
+            try:
+                await turn.enter_cost(asking)
+            finally:
+                asking.close()
 
     async def _settle_again(self, turn: Turn) -> None:
         """While this process lives nobody else may settle its turns."""

@@ -9,17 +9,19 @@ the process is leaving (interrupted). What was said is kept in all four.
 """
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, suppress
 
 import anyio
 import msgspec
 
 from tina.assistant.answer import Answer, keepable
+from tina.assistant.asking import Asking, Prepared
+from tina.assistant.context import Fitted, guess_usage
 from tina.assistant.hub import EventLog
 from tina.assistant.journal import Journal
-from tina.domain.chat import ChatRequest
-from tina.domain.events import Failed, Finish, StreamEvent
+from tina.assistant.policy import may_fall_back
+from tina.domain.events import Failed, FellBack, Finish, LeftOut, StreamEvent
 from tina.domain.failures import (
     BusyFailure,
     DamagedFailure,
@@ -31,11 +33,13 @@ from tina.domain.failures import (
 )
 from tina.domain.ids import ConversationId, MessageId
 from tina.domain.messages import Message
-from tina.domain.ports import MessageRepository, Provider, TurnRepository
+from tina.domain.ports import MessageRepository, TurnRepository
 from tina.domain.text import clean_value
 
 SETTLE_TIMEOUT_S = 12.0
 """Longer than two waits for a database that another process holds."""
+
+PRICE_LIMIT_S = 5.0
 
 _logger = logging.getLogger(__name__)
 
@@ -67,6 +71,7 @@ class Turn:
         self._scope = anyio.CancelScope()
         self._ended = anyio.Event()
         self._failure_to_store: Failure | None = None
+        self._fitted: Fitted | None = None
 
     @property
     def conversation_id(self) -> ConversationId:
@@ -89,7 +94,9 @@ class Turn:
         """The answer as far as it is known here, stored or not."""
         if self._ended.is_set():
             return self._answer
-        return msgspec.structs.replace(self._answer, parts=self._said.parts())
+        return msgspec.structs.replace(
+            self._said.given(self._answer), parts=self._said.parts()
+        )
 
     def events(self) -> AsyncGenerator[StreamEvent]:
         """Everything said from the beginning, then live; `Finish` or `Failed` is last.
@@ -125,7 +132,10 @@ class Turn:
 
     async def fail(self, failure: Failure) -> None:
         """End a turn that could not even begin; called instead of `run`."""
-        await self._settle(self._failed(failure))
+        try:
+            await self._settle(self._failed(failure))
+        finally:
+            self._tell_the_end()
 
     @property
     def is_unsettled(self) -> bool:
@@ -133,6 +143,12 @@ class Turn:
         failure = self._failure_to_store
         is_hopeless = isinstance(failure, DamagedFailure)
         return isinstance(failure, StorageFailure) and not is_hopeless
+
+    @property
+    def is_unpriced(self) -> bool:
+        """Whether its cost is still to be found."""
+        usage = self._answer.usage
+        return usage is not None and usage.cost_micros is None
 
     async def settle_again(self) -> None:
         """Try once more to store an end that could not be."""
@@ -146,17 +162,20 @@ class Turn:
 
     async def run(
         self,
-        provider: Provider,
-        request: ChatRequest,
+        asking: Asking,
         *,
         slots: anyio.CapacityLimiter,
+        is_alone: Callable[[], bool],
     ) -> None:
         """Drive the turn to its end; called once, by whoever owns its task.
 
         A provider's failure is the turn's outcome: it is stored, not raised.
 
         Args:
+            asking: whom, and what.
             slots: the model is asked when one is free; who waits longest is next.
+            is_alone: whether no other turn runs here that finding a price would hold
+                up; otherwise `enter_cost` is left to the caller.
 
         Raises:
             The runtime's cancellation, after what was said was stored.
@@ -166,35 +185,80 @@ class Turn:
         try:
             with self._scope:
                 async with slots:
-                    ending = await self._stream(provider, request)
+                    ending = await self._ask(asking)
             if ending is None:
-                ending = self._answer.stopped(self._said.parts(), self._said.usage)
+                ending = self._stopped()
+            ending = await self._counted(asking, ending)
         finally:
             if ending is None:
-                ending = self._answer.interrupted(self._said.parts(), self._said.usage)
-            await self._settle(ending)
+                answer = self._said.given(self._answer)
+                ending = answer.interrupted(self._said.parts(), self._said.usage)
+            try:
+                await self._settle(ending)
+                if self.is_unpriced and is_alone():
+                    await self.enter_cost(asking)
+            finally:
+                self._tell_the_end()
 
-    async def _stream(self, provider: Provider, request: ChatRequest) -> Message:
-        try:
-            async with provider.stream(request) as batches:
-                async for events in batches:
-                    self._take(events)
-        except Failure as failure:
-            return self._failed(failure)
-        except Exception:
-            # The supervisor's door: a fault of ours must not leave a turn running.
-            _logger.exception("turn_broke", extra={"message_id": self._answer.id})
-            return self._failed(
-                InternalFailure(
+    async def _ask(self, asking: Asking) -> Message:
+        """Ask one model after the other, until one says something."""
+        failure: Failure | None = None
+        for model in asking.models:
+            if failure is not None:
+                self._take([FellBack(model, failure.as_record())])
+            try:
+                return await self._stream(await asking.prepare(model))
+            except Failure as error:
+                failure = error
+                if not may_fall_back(error, has_begun=self._said.has_begun):
+                    break
+            except Exception:
+                # The supervisor's door: a fault of ours must not leave a turn running.
+                _logger.exception("turn_broke", extra={"message_id": self._answer.id})
+                failure = InternalFailure(
                     "Tina made a mistake while answering; what was said is kept."
                 )
-            )
+                break
+        return self._failed(failure or InternalFailure("There was nobody to ask."))
+
+    async def _stream(self, prepared: Prepared) -> Message:
+        self._fitted = prepared.fitted
+        if prepared.fitted.left_out:
+            self._take([LeftOut(prepared.fitted.left_out)])
+        async with prepared.provider.stream(prepared.request) as batches:
+            async for events in batches:
+                self._take(events)
         finish = self._said.finish
         if finish is None:
-            return self._failed(
-                TruncatedFailure("The answer ended before the model finished it.")
-            )
+            raise TruncatedFailure("The answer ended before the model finished it.")
         return self._completed(finish)
+
+    async def _counted(self, asking: Asking, ending: Message) -> Message:
+        """The end with what it used, guessed if need be, and the cost if it is at hand.
+
+        The first price of a process is not: the end does not wait for it.
+        """
+        usage = ending.usage
+        is_counted = usage is not None and self._said.finish is not None
+        if self._said.has_begun and not is_counted:
+            # What was counted so far, at its beginning, says little of the answer.
+            usage = guess_usage(self._fitted, ending.parts, counted=usage)
+        if usage is None:
+            return ending
+        with anyio.move_on_after(PRICE_LIMIT_S), suppress(Failure):
+            usage = await asking.priced(ending.model or "", usage, may_load=False)
+        return msgspec.structs.replace(ending, usage=usage)
+
+    async def enter_cost(self, asking: Asking) -> None:
+        """Add what it cost to an end that is stored without it."""
+        answer, usage = self._answer, self._answer.usage
+        if self._failure_to_store is not None or usage is None:
+            return
+        with anyio.move_on_after(PRICE_LIMIT_S), suppress(Failure):
+            priced = await asking.priced(answer.model or "", usage, may_load=True)
+            if priced.cost_micros is not None:
+                await asking.enter_cost(answer.id, priced.cost_micros)
+                self._answer = msgspec.structs.replace(answer, usage=priced)
 
     def _take(self, events: Sequence[StreamEvent]) -> None:
         kept = keepable(events)
@@ -203,7 +267,7 @@ class Turn:
         self._log.append(kept)
 
     def _completed(self, finish: Finish) -> Message:
-        return self._answer.completed(
+        return self._said.given(self._answer).completed(
             self._said.parts(),
             stop_reason=finish.reason,
             usage=self._said.usage,
@@ -213,9 +277,13 @@ class Turn:
     def _failed(self, failure: Failure) -> Message:
         record = clean_value(failure.as_record())
         self._log.append([Failed(record)])
-        return self._answer.failed(
+        return self._said.given(self._answer).failed(
             self._said.parts(), failure=record, usage=self._said.usage
         )
+
+    def _stopped(self) -> Message:
+        answer = self._said.given(self._answer)
+        return answer.stopped(self._said.parts(), self._said.usage)
 
     async def _settle(self, ending: Message) -> None:
         """Store the end; whatever happens, who waits for it is told.
@@ -232,8 +300,10 @@ class Turn:
                 self._failure_to_store = await self._store()
         finally:
             self._journal.forget(ending.id)
-            self._log.end()
-            self._ended.set()
+
+    def _tell_the_end(self) -> None:
+        self._log.end()
+        self._ended.set()
 
     async def _store(self) -> Failure | None:
         """Store the end; why that could not be, if so."""

@@ -7,40 +7,37 @@ from tina.cli.flags import Asking, Material, Placing, Showing
 from tina.cli.following import follow
 from tina.cli.history import chosen_conversation
 from tina.cli.interruption import Interruption, interruptible
-from tina.cli.options import RequestOptions, parse_options
 from tina.cli.output import Console
-from tina.cli.placing import check_placing, place
+from tina.cli.placing import check_models, check_placing, place
 from tina.cli.question import read_question
 from tina.cli.shapes import refusal_shape, to_json
 from tina.cli.showing import make_screen
+from tina.cli.turn_arguments import turn_arguments
 from tina.domain.failures import Failure, FailureRecord
-from tina.wiring import App, Turn, open_for
+from tina.wiring import App, Turn, TurnArguments, open_for
 
 INTERRUPTIONS = (Exit.INTERRUPTED, Exit.TERMINATED)
 NOTHING_ASKED = FailureRecord(
     kind="cancelled", message="Stopped before anything was asked."
 )
 
-Start = Callable[[App, RequestOptions], Awaitable[Turn]]
+Start = Callable[[App, TurnArguments], Awaitable[Turn]]
 
 
 async def ask(
     words: str, material: Material, placing: Placing, asking: Asking, showing: Showing
 ) -> int:
-    async def start(app: App, chosen: RequestOptions) -> Turn:
-        prompt = await read_question(
+    async def start(app: App, turn: TurnArguments) -> Turn:
+        question = await read_question(
             words,
             attachments=material.attachment or (),
             reads_stdin=material.stdin,
         )
-        app.check_model(asking.model)
-        conversation = await place(app, placing, asking.model, title=words or prompt)
+        check_models(app, asking)
+        title = words or question.text
+        conversation = await place(app, placing, asking, title=title)
         return await app.send(
-            conversation.id,
-            prompt,
-            model=asking.model,
-            options=chosen.options,
-            deadlines=chosen.deadlines,
+            conversation.id, question.text, attachments=question.attachments, **turn
         )
 
     return await show_answer(start, placing, asking, showing)
@@ -49,14 +46,9 @@ async def ask(
 async def continue_answer(
     conversation_id: str | None, asking: Asking, showing: Showing
 ) -> int:
-    async def start(app: App, chosen: RequestOptions) -> Turn:
+    async def start(app: App, turn: TurnArguments) -> Turn:
         conversation = await chosen_conversation(app, conversation_id)
-        return await app.continue_answer(
-            conversation.id,
-            model=asking.model,
-            options=chosen.options,
-            deadlines=chosen.deadlines,
-        )
+        return await app.continue_answer(conversation.id, **turn)
 
     return await show_answer(start, Placing(), asking, showing)
 
@@ -71,9 +63,11 @@ async def show_answer(
 
     async def answer(interruption: Interruption) -> int:
         check_placing(placing)
-        chosen = parse_options(asking.option)
-        async with open_for(key=asking.key, keeps=placing.log) as app:
-            turn = await start(app, chosen)
+        arguments = turn_arguments(asking)
+        async with open_for(
+            key=asking.key, model=asking.model, keeps=placing.log
+        ) as app:
+            turn = await start(app, arguments)
             begun.append(turn)
             screen = make_screen(showing, turn, app, console.out)
             message = await follow(turn, screen, console, interruption, app.clock)

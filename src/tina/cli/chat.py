@@ -11,13 +11,13 @@ from tina.cli.flags import Asking, Placing, Showing
 from tina.cli.following import follow
 from tina.cli.interruption import Interruption, interruptible
 from tina.cli.lines import piped_lines
-from tina.cli.options import RequestOptions, parse_options
 from tina.cli.output import Console
-from tina.cli.placing import check_placing, goes_on, place
+from tina.cli.placing import check_models, check_placing, goes_on, place
 from tina.cli.showing import make_screen
+from tina.cli.turn_arguments import turn_arguments
 from tina.domain.conversations import Conversation
 from tina.domain.failures import Failure
-from tina.wiring import App, open_for
+from tina.wiring import App, TurnArguments, open_for
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
@@ -44,21 +44,21 @@ class Talk:
         app: App,
         console: Console,
         placing: Placing,
-        model: str | None,
-        chosen: RequestOptions,
+        asking: Asking,
+        turn: TurnArguments,
     ) -> None:
         self._app = app
         self._console = console
         self._placing = placing
-        self._model = model
-        self._chosen = chosen
+        self._asking = asking
+        self._turn = turn
         self._conversation: Conversation | None = None
 
     @property
     def answerer(self) -> str:
         """The model that answers next, as `provider:model`."""
         kept = None if self._conversation is None else self._conversation.model
-        return self._model or kept or self._app.default_model
+        return self._asking.model or kept or self._app.default_model
 
     async def begin(self) -> None:
         """Find the conversation that was named, if one was.
@@ -67,10 +67,10 @@ class Talk:
             NotFoundFailure: there is no such conversation.
             ModelNotFoundFailure: there is no such provider.
         """
-        self._app.check_model(self._model)
+        check_models(self._app, self._asking)
         if goes_on(self._placing):
             self._conversation = await place(
-                self._app, self._placing, self._model, title=""
+                self._app, self._placing, self._asking, title=""
             )
 
     async def say(self, line: str, interruption: Interruption) -> int:
@@ -80,15 +80,9 @@ class Talk:
             return Exit.OK
         if self._conversation is None:
             self._conversation = await place(
-                self._app, self._placing, self._model, title=line
+                self._app, self._placing, self._asking, title=line
             )
-        turn = await self._app.send(
-            self._conversation.id,
-            line,
-            model=self._model,
-            options=self._chosen.options,
-            deadlines=self._chosen.deadlines,
-        )
+        turn = await self._app.send(self._conversation.id, line, **self._turn)
         screen = make_screen(Showing(), turn, self._app, self._console.out)
         clock = self._app.clock
         message = await follow(turn, screen, self._console, interruption, clock)
@@ -108,7 +102,8 @@ class Talk:
                 return "A new conversation."
             case "/model" if model := rest.strip():
                 self._app.check_model(model)
-                self._model = model
+                self._asking = replace(self._asking, model=model)
+                self._turn["model"] = model
                 return f"{model} answers from here on."
             case "/help":
                 return HELP
@@ -119,10 +114,10 @@ class Talk:
 async def chat(placing: Placing, asking: Asking) -> int:
     """Talk until the person leaves or the piped lines end."""
     check_placing(placing)
-    chosen = parse_options(asking.option)
+    turn = turn_arguments(asking)
     console = Console()
-    async with open_for(key=asking.key, keeps=placing.log) as app:
-        talk = Talk(app, console, placing, asking.model, chosen)
+    async with open_for(key=asking.key, model=asking.model, keeps=placing.log) as app:
+        talk = Talk(app, console, placing, asking, turn)
         await talk.begin()
         if sys.stdin is not None and sys.stdin.isatty() and console.out.isatty():
             return await _at_terminal(talk, app, console)

@@ -198,16 +198,49 @@ def worker(*, stay: Flag = False) -> object:
     return detaching.serve(stay=stay)
 
 
+@app.command(group=READ)
+def usage(*, json: Flag = False) -> object:
+    """Say what was spent: today, in the last 30 days, in all.
+
+    Args:
+        json: Print one JSON object.
+    """
+    from tina.cli import spending
+
+    return spending.usage(as_json=json)
+
+
 @models.command(name="list")
-def list_models(*, json: Flag = False) -> object:
+def list_models(*, refresh: Flag = False, json: Flag = False) -> object:
     """List what can answer here.
 
     Args:
+        refresh: Ask the providers again, instead of what they said within a day.
         json: Print a list of JSON objects.
     """
     from tina.cli import models as room
 
-    return room.list_models(as_json=json)
+    return room.list_models(refresh=refresh, as_json=json)
+
+
+@models.command
+def check(*providers: str) -> object:
+    """Say whether providers can be asked now: reachable, and the key is taken.
+
+    Args:
+        providers: Their names, for example openai; otherwise all that are set up.
+    """
+    from tina.cli import models as room
+
+    return room.check(providers)
+
+
+@models.command
+def tools() -> object:
+    """List the tools that providers run on their side: -o hosted_tools NAME."""
+    from tina.cli import models as room
+
+    return room.list_tools()
 
 
 @models.command

@@ -138,29 +138,44 @@ def rename(conversation_id: str, /, *title: str, json: Flag = False) -> object:
 
 
 @conversation_commands.command(group=KEEP)
-def pin(conversation_id: str, /, *, json: Flag = False) -> object:
-    """Keep a conversation at the top of `tina log`.
+def pin(
+    conversation_id: str | None = None,
+    /,
+    *,
+    message: str | None = None,
+    json: Flag = False,
+) -> object:
+    """Keep a conversation at the top of `tina log`, or a message with each request.
 
     Args:
         conversation_id: Its id, or how the id begins.
+        message: Pin this message instead: it goes with every request, also when it is
+            so old that it would be left out. `tina show --ids` lists the ids.
         json: Print the conversation as one JSON object.
     """
-    from tina.cli import conversations
+    from tina.cli import pinning
 
-    return conversations.pin(conversation_id, is_pinned=True, as_json=json)
+    return pinning.pin(conversation_id, message, is_pinned=True, as_json=json)
 
 
 @conversation_commands.command(group=KEEP)
-def unpin(conversation_id: str, /, *, json: Flag = False) -> object:
-    """Keep it at the top no longer.
+def unpin(
+    conversation_id: str | None = None,
+    /,
+    *,
+    message: str | None = None,
+    json: Flag = False,
+) -> object:
+    """Keep it there no longer.
 
     Args:
         conversation_id: Its id, or how the id begins.
+        message: A message that was pinned.
         json: Print the conversation as one JSON object.
     """
-    from tina.cli import conversations
+    from tina.cli import pinning
 
-    return conversations.pin(conversation_id, is_pinned=False, as_json=json)
+    return pinning.pin(conversation_id, message, is_pinned=False, as_json=json)
 
 
 @conversation_commands.command(group=KEEP)

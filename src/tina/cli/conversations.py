@@ -1,4 +1,4 @@
-"""`tina rename`, `pin`, `archive`, `delete` and what undoes them."""
+"""`tina rename`, `archive`, `delete` and what undoes them."""
 
 from collections.abc import Awaitable, Callable
 
@@ -26,7 +26,7 @@ async def rename(conversation_id: str, title: str, *, as_json: bool) -> int:
             "The new title is missing. Write it after the id: "
             "tina rename ID Plans for May"
         )
-    return await _change(
+    return await change(
         conversation_id,
         lambda app, found: app.conversations.rename(found.id, title),
         lambda changed: f"Renamed: {title_text(changed)}",
@@ -34,23 +34,9 @@ async def rename(conversation_id: str, title: str, *, as_json: bool) -> int:
     )
 
 
-async def pin(conversation_id: str, *, is_pinned: bool, as_json: bool) -> int:
-    """Keep a conversation at the top of its list, or no longer."""
-    return await _change(
-        conversation_id,
-        lambda app, found: app.conversations.pin(found.id, is_pinned=is_pinned),
-        lambda _: (
-            "It stays at the top of `tina log` now."
-            if is_pinned
-            else "It stands in its place in `tina log` again."
-        ),
-        as_json=as_json,
-    )
-
-
 async def archive(conversation_id: str, *, is_archived: bool, as_json: bool) -> int:
     """Put a conversation out of the way, or back."""
-    return await _change(
+    return await change(
         conversation_id,
         lambda app, found: app.conversations.archive(found.id, is_archived=is_archived),
         lambda changed: (
@@ -72,7 +58,7 @@ async def delete(conversation_id: str, *, as_json: bool) -> int:
             return found
         return await app.conversations.delete(found.id)
 
-    return await _change(
+    return await change(
         conversation_id,
         delete_once,
         lambda deleted: (
@@ -85,7 +71,7 @@ async def delete(conversation_id: str, *, as_json: bool) -> int:
 
 async def undelete(conversation_id: str, *, as_json: bool) -> int:
     """Take a deletion back."""
-    return await _change(
+    return await change(
         conversation_id,
         lambda app, found: app.conversations.undelete(found.id),
         lambda kept: (
@@ -99,7 +85,7 @@ def short_id(conversation: Conversation) -> str:
     return conversation.id[:SHORT_ID_CHARS]
 
 
-async def _change(
+async def change(
     conversation_id: str,
     change: Change,
     tell: Tell,

@@ -6,11 +6,11 @@ from tina.cli.exits import Exit
 from tina.cli.flags import Asking, Material, Placing, Showing
 from tina.cli.history import SHORT_ID_CHARS
 from tina.cli.interruption import Interruption, interruptible
-from tina.cli.options import parse_options
 from tina.cli.output import write_out
-from tina.cli.placing import check_placing, place
+from tina.cli.placing import check_models, check_placing, place
 from tina.cli.question import read_question
 from tina.cli.shapes import queued_shape, to_json
+from tina.cli.turn_arguments import turn_arguments
 from tina.domain.failures import InvalidInputFailure, StorageFailure
 from tina.domain.turns import QueuedTurn
 from tina.wiring import LINGER_S, check_worker, open_for, start_worker, work
@@ -23,19 +23,16 @@ async def ask_later(
     _refuse_what_needs_a_terminal(placing, asking, showing)
     check_placing(placing)
     check_worker()
-    chosen = parse_options(asking.option)
+    turn = turn_arguments(asking)
     async with open_for() as app:
-        prompt = await read_question(
+        question = await read_question(
             words, attachments=material.attachment or (), reads_stdin=material.stdin
         )
-        app.check_model(asking.model)
-        conversation = await place(app, placing, asking.model, title=words or prompt)
+        check_models(app, asking)
+        title = words or question.text
+        conversation = await place(app, placing, asking, title=title)
         queued = await app.send_later(
-            conversation.id,
-            prompt,
-            model=asking.model,
-            options=chosen.options,
-            deadlines=chosen.deadlines,
+            conversation.id, question.text, attachments=question.attachments, **turn
         )
         # At once: whatever becomes of this process, the answer is somebody's.
         problem = _start_worker()

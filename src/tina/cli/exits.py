@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from tina.domain.failures import FailureRecord
+from tina.domain.failures import FailureRecord, SpendingLimitFailure
 from tina.domain.messages import Message, MessageStatus
 
 
@@ -14,6 +14,8 @@ class Exit(IntEnum):
     """What was typed cannot be used."""
     NO_MODEL = 3
     """No key, or no such model here."""
+    LIMIT = 4
+    """A limit that a person set is reached; nothing was asked."""
     INTERRUPTED = 130
     """Ctrl-C."""
     PIPE_CLOSED = 141
@@ -33,6 +35,8 @@ def exit_for_failure(failure: FailureRecord) -> Exit:
         return Exit.USAGE
     if failure.kind in _NO_MODEL_KINDS:
         return Exit.NO_MODEL
+    if failure.kind == SpendingLimitFailure.kind:
+        return Exit.LIMIT
     return Exit.FAILED
 
 

@@ -20,6 +20,11 @@ def _check_text(_: object, value: str | list[tuple[str, str]] | None) -> None:
         raise ValueError("It is not UTF-8 text.")
 
 
+def _check_texts(_: object, value: list[str] | None) -> None:
+    if not all(map(is_clean, value or ())):
+        raise ValueError("It is not UTF-8 text.")
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Asking:
@@ -29,11 +34,17 @@ class Asking:
         str | None, Parameter(name=["--model", "-m"], validator=_check_text)
     ] = None
     """Who answers: provider:model, for example local:smollm2 or openai:gpt-6."""
+    fallback: Annotated[
+        list[str] | None, Parameter(negative=(), validator=_check_texts)
+    ] = None
+    """Who is asked if that one says nothing; may be given several times."""
     option: Annotated[
         list[tuple[str, str]],
         Parameter(name=["--option", "-o"], negative=(), validator=_check_text),
     ] = field(default_factory=list[tuple[str, str]])
-    """An option or deadline, as KEY VALUE: -o temperature 0.2 -o idle_timeout_s 120."""
+    """An option or deadline, as KEY VALUE: -o temperature 0.2 -o effort high."""
+    schema: Path | None = None
+    """A file with a JSON Schema; the answer is JSON of that shape."""
     key: Annotated[str | None, Parameter(validator=_check_text)] = None
     """The provider's API key, for this call only. Others can see it while it runs;
     an environment variable such as OPENAI_API_KEY is safer."""
@@ -76,7 +87,7 @@ class Material:
     attachment: Annotated[
         list[Path] | None, Parameter(name=["--attachment", "-a"], negative=())
     ] = None
-    """A text file to ask about; may be given several times."""
+    """A text file, image or PDF to ask about; may be given several times."""
     stdin: bool = True
     """Read what is piped in."""
 

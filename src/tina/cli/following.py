@@ -92,6 +92,8 @@ async def _show_all(turn: Turn, screen: Screen, console: Console, clock: Clock) 
     async with beside(drawing), aclosing(turn.events()) as events:
         async for event in events:
             screen.show(event)
+            if said := screen.aside(event):
+                await console.tell_at_once(said)
             await console.out.room()
 
 

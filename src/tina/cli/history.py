@@ -4,13 +4,16 @@ import sys
 from datetime import datetime
 
 from tina.cli.exits import Exit
+from tina.cli.notes import remarks
 from tina.cli.output import write_out
 from tina.cli.shapes import branch_shape, conversation_shape, to_json
 from tina.cli.terminal_text import safe_text
+from tina.domain.chat import StopReason
 from tina.domain.conversations import KEPT_AFTER_DELETION, Conversation, Shelf
 from tina.domain.failures import InvalidInputFailure, NotFoundFailure
 from tina.domain.ids import MessageId
 from tina.domain.messages import Message, MessageStatus, Role
+from tina.domain.money import dollars
 from tina.domain.queries import MAX_PAGE_SIZE
 from tina.domain.turns import TurnStatus
 from tina.wiring import App, open_for
@@ -71,13 +74,15 @@ async def show(
         conversation = await chosen_conversation(app, conversation_id)
         messages = await app.conversations.messages(conversation.id)
         waiting = await waiting_answers(app)
+        spent = await app.spent_micros(conversation_id=conversation.id)
     if as_json:
-        write_out([to_json(branch_shape(conversation, messages)), "\n"])
+        shape = branch_shape(conversation, messages) | {"cost_micros": spent}
+        write_out([to_json(shape), "\n"])
     else:
         entries = (
             entry(each, waits=each.id in waiting, with_id=with_ids) for each in messages
         )
-        write_out([page_head(conversation), *entries])
+        write_out([page_head(conversation, spent_micros=spent), *entries])
     return Exit.OK
 
 
@@ -144,9 +149,11 @@ def last_day(conversation: Conversation) -> str:
     return end.astimezone().strftime("%Y-%m-%d")
 
 
-def page_head(conversation: Conversation) -> str:
+def page_head(conversation: Conversation, *, spent_micros: int = 0) -> str:
     title = " ".join(safe_text(conversation.title).split()) or "(no title)"
     head = f"# {title}\n\n{conversation.id}\n"
+    if spent_micros:
+        head += f"[{dollars(spent_micros)} so far]\n"
     if until := last_day(conversation):
         head += f"[deleted; `tina undelete` takes that back until {until}]\n"
     return head
@@ -164,7 +171,7 @@ def entry(message: Message, *, waits: bool = False, with_id: bool = False) -> st
         ending = entry_ending(message)
     text = safe_text(message.text).rstrip("\n")
     said = f"{text}\n" if text else ""
-    return entry_head(message, with_id=with_id) + said + ending
+    return entry_head(message, with_id=with_id) + said + remarks(message) + ending
 
 
 def entry_head(message: Message, *, with_id: bool = False) -> str:
@@ -178,6 +185,8 @@ def entry_head(message: Message, *, with_id: bool = False) -> str:
 
 def entry_ending(message: Message) -> str:
     match message.status:
+        case MessageStatus.COMPLETE if message.stop_reason is StopReason.PAUSED:
+            return "\n[paused by the provider; `tina continue` goes on]\n"
         case MessageStatus.COMPLETE:
             return ""
         case MessageStatus.FAILED if message.failure is not None:

@@ -1,6 +1,7 @@
 """`tina models`: what can answer here."""
 
 import sys
+from collections.abc import Sequence
 
 from tina.cli.exits import Exit
 from tina.cli.output import write_out
@@ -11,23 +12,60 @@ from tina.domain.result import Err, Ok
 from tina.wiring import open_for, pull_weights
 
 
-async def list_models(*, as_json: bool) -> int:
+async def list_models(*, refresh: bool, as_json: bool) -> int:
     """List the models of every provider that is set up."""
     models: list[ModelInfo] = []
     code = Exit.OK
     async with open_for() as app:
-        for name, answer in (await app.models()).items():
+        for name, answer in (await app.models(refresh=refresh)).items():
             match answer:
                 case Ok(offered):
                     models.extend(offered)
                 case Err(failure):
                     code = Exit.FAILED
-                    sys.stderr.write(f"tina: {name}: {failure.message}\n")
+                    sys.stderr.write(
+                        f"tina: {safe_text(name)}: {safe_text(failure.message)}\n"
+                    )
     if as_json:
         write_out([to_json([model_shape(model) for model in models]), "\n"])
     else:
         write_out(_line(model) for model in models)
     return code
+
+
+async def check(names: Sequence[str]) -> int:
+    """Ask each provider, which costs nothing, and say what comes of it."""
+    code = Exit.OK
+    async with open_for() as app:
+        for name, answer in (await app.check_providers(names)).items():
+            match answer:
+                case Ok():
+                    write_out([f"{safe_text(name)}: ready\n"])
+                case Err(failure):
+                    code = Exit.FAILED
+                    sys.stderr.write(
+                        f"tina: {safe_text(name)}: {safe_text(failure.message)}\n"
+                    )
+    return code
+
+
+async def list_tools() -> int:
+    """List what providers can run on their side."""
+    async with open_for() as app:
+        offered = app.available_tools()
+    lines = [
+        f"{name}: {tool.name:<20}  {tool.description}\n"
+        for name, tools in offered.items()
+        for tool in tools
+    ]
+    if lines:
+        write_out(lines)
+    else:
+        sys.stderr.write(
+            "No provider that is set up here runs tools on its side. "
+            "`tina models list` shows which are set up.\n"
+        )
+    return Exit.OK
 
 
 async def pull(name: str) -> int:
@@ -39,7 +77,8 @@ async def pull(name: str) -> int:
 
 def _line(model: ModelInfo) -> str:
     window = "" if model.context_tokens is None else f"{model.context_tokens:,} tokens"
-    note = f"  {safe_text(model.note)}" if model.note else ""
+    about = [*(model.capabilities or ()), *([model.note] if model.note else [])]
+    note = f"  {safe_text(', '.join(about))}" if about else ""
     return f"{safe_text(str(model.ref)):<32}  {window:>14}{note}\n"
 
 

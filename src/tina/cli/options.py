@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from tina.domain.chat import ChatOptions, Deadlines
+from tina.domain.chat import ChatOptions, Deadlines, Effort
 from tina.domain.failures import InvalidInputFailure
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -20,6 +20,9 @@ _BOUNDS = {
     "presence_penalty": (-10.0, 10.0),
     "seed": (-(2**63), 2**63 - 1),
 }
+_GATHERED = frozenset({"stop", "hosted_tools"})
+"""Each value adds to those before."""
+_FROM_A_FILE = "schema"
 _DEADLINE_BOUNDS_S = (0.001, 86_400.0)
 
 
@@ -29,7 +32,7 @@ class RequestOptions(NamedTuple):
 
 
 def parse_options(pairs: Iterable[tuple[str, str]]) -> RequestOptions:
-    """Read the pairs; the last value of a name counts, `stop` gathers.
+    """Read the pairs; of a name the last value counts, of `stop` and the like all.
 
     Raises:
         InvalidInputFailure: a name is unknown or a value does not fit it.
@@ -37,8 +40,10 @@ def parse_options(pairs: Iterable[tuple[str, str]]) -> RequestOptions:
     options: dict[str, Any] = {}
     deadlines: dict[str, Any] = {}
     for name, value in pairs:
-        if name == "stop":
-            options["stop"] = (*options.get("stop", ()), value)
+        if name in _GATHERED:
+            options[name] = (*options.get(name, ()), value)
+        elif name == _FROM_A_FILE:
+            raise InvalidInputFailure("A JSON Schema comes from a file: --schema FILE.")
         elif name in ChatOptions.__struct_fields__:
             options[name] = value
         elif name in Deadlines.__struct_fields__:
@@ -62,12 +67,14 @@ def _convert(values: dict[str, Any], struct: type[T]) -> T:
 
 def _problem(values: dict[str, Any], error: msgspec.ValidationError) -> str:
     name = str(error).rpartition("$.")[2].rstrip("`")
+    if name == "effort":
+        return f"{name} wants one of {', '.join(Effort)}, not {values.get(name)!r}"
     kind = "a whole number" if "`int" in str(error) else "a number"
     return f"{name} wants {kind}, not {values.get(name)!r}"
 
 
 def _check_bounds(name: str, value: object) -> None:
-    if name == "stop" or not isinstance(value, int | float):
+    if name in _GATHERED or not isinstance(value, int | float):
         return
     low, high = _BOUNDS.get(name, _DEADLINE_BOUNDS_S)
     if not low <= value <= high:
@@ -77,7 +84,9 @@ def _check_bounds(name: str, value: object) -> None:
 
 
 def _unknown(name: str) -> InvalidInputFailure:
-    known = sorted({*ChatOptions.__struct_fields__, *Deadlines.__struct_fields__})
+    known = sorted(
+        {*ChatOptions.__struct_fields__, *Deadlines.__struct_fields__} - {_FROM_A_FILE}
+    )
     return InvalidInputFailure(
         f"There is no option {name!r}. -o takes one of: {', '.join(known)}."
     )

@@ -1,6 +1,6 @@
 """In which conversation it is asked."""
 
-from tina.cli.flags import Placing
+from tina.cli.flags import Asking, Placing
 from tina.cli.history import chosen_conversation
 from tina.domain.conversations import Conversation
 from tina.domain.failures import InvalidInputFailure
@@ -33,8 +33,19 @@ def check_placing(placing: Placing) -> None:
         )
 
 
+def check_models(app: App, asking: Asking) -> None:
+    """Refuse, before anything is stored, a model that no provider here can have.
+
+    Raises:
+        InvalidInputFailure: it is no model's name.
+        ModelNotFoundFailure: there is no such provider.
+    """
+    for model in (asking.model, *(asking.fallback or ())):
+        app.check_model(model)
+
+
 async def place(
-    app: App, placing: Placing, model: str | None, *, title: str
+    app: App, placing: Placing, asking: Asking, *, title: str
 ) -> Conversation:
     """The conversation that was named, the newest, or a new one.
 
@@ -43,4 +54,9 @@ async def place(
     """
     if goes_on(placing):
         return await chosen_conversation(app, placing.conversation)
-    return await app.conversations.create(title, model=model, system=placing.system)
+    return await app.conversations.create(
+        title,
+        model=asking.model,
+        system=placing.system,
+        fallback=asking.fallback or (),
+    )

@@ -3,17 +3,16 @@
 import re
 from typing import Protocol
 
-import msgspec
-
 from tina.cli.flags import Showing
+from tina.cli.notes import aside, usage_text
 from tina.cli.output import Output
 from tina.cli.shapes import answer_shape, event_line, to_json
 from tina.cli.terminal import AnswerWriter, RawWriter, answer_writer
 from tina.cli.terminal_text import safe_text
-from tina.domain.chat import StopReason, Usage
+from tina.domain.chat import StopReason
 from tina.domain.events import BlockKind, BlockStart, StreamEvent, TextDelta
 from tina.domain.failures import StorageFailure
-from tina.domain.messages import Message, MessageStatus
+from tina.domain.messages import Message, MessageStatus, RefusalPart, TextPart
 from tina.wiring import App, Turn
 
 _FENCED = re.compile(
@@ -22,6 +21,24 @@ _FENCED = re.compile(
 )
 
 
+_WHY_IT_ENDED = {
+    StopReason.LENGTH: (
+        "tina: Cut at its longest length; -o max_tokens with a larger number allows "
+        "more.\n"
+    ),
+    StopReason.CONTEXT_FULL: (
+        "tina: Cut: the model's window is full. Ask on in a new conversation, or a "
+        "model with a larger window.\n"
+    ),
+    StopReason.CONTENT_FILTER: (
+        "tina: The provider ended the answer: its rules do not allow it.\n"
+    ),
+    StopReason.PAUSED: "tina: The provider paused its work; `tina continue` goes on.\n",
+    StopReason.UNKNOWN: (
+        "tina: The provider ended the answer for a reason that Tina does not know; "
+        "it may not be whole.\n"
+    ),
+}
 _STORAGE_KINDS = frozenset(
     {StorageFailure.kind, *(each.kind for each in StorageFailure.__subclasses__())}
 )
@@ -31,6 +48,10 @@ class Screen(Protocol):
     """Where a turn is shown."""
 
     def show(self, event: StreamEvent) -> None: ...
+
+    def aside(self, event: StreamEvent) -> str:
+        """What a person should know of an event at once: a line for standard error."""
+        ...
 
     def tick(self) -> None:
         """Show what waits; called while nothing new is said."""
@@ -82,6 +103,9 @@ class TextScreen:
             case _:
                 return
 
+    def aside(self, event: StreamEvent) -> str:
+        return aside(event)
+
     def tick(self) -> None:
         self._writer.tick()
 
@@ -108,11 +132,14 @@ class WholeScreen:
     def show(self, event: StreamEvent) -> None:
         return
 
+    def aside(self, event: StreamEvent) -> str:
+        return aside(event)
+
     def tick(self) -> None:
         return
 
     def end(self, message: Message) -> None:
-        text = message.text
+        text = said_text(message)
         self._writer.text(first_code_block(text) if self._showing.extract else text)
         self._writer.close()
 
@@ -128,6 +155,9 @@ class JsonScreen:
 
     def show(self, event: StreamEvent) -> None:
         return
+
+    def aside(self, event: StreamEvent) -> str:
+        return ""
 
     def tick(self) -> None:
         return
@@ -158,6 +188,9 @@ class EventScreen:
     def show(self, event: StreamEvent) -> None:
         self._line(event_line(event))
 
+    def aside(self, event: StreamEvent) -> str:
+        return ""
+
     def tick(self) -> None:
         return
 
@@ -169,6 +202,13 @@ class EventScreen:
 
     def _line(self, line: str) -> None:
         self._out.write(line + "\n")
+
+
+def said_text(message: Message) -> str:
+    """What it says to a person: its text, and its refusal if it refused."""
+    return "".join(
+        part.text for part in message.parts if isinstance(part, TextPart | RefusalPart)
+    )
 
 
 def first_code_block(text: str) -> str:
@@ -190,19 +230,11 @@ def _ending(message: Message, *, says_usage: bool) -> str:
     lines = ""
     if message.status is MessageStatus.STOPPED:
         lines = "tina: Stopped; `tina continue` goes on from here.\n"
-    if message.stop_reason is StopReason.LENGTH:
-        lines = "tina: Cut at its longest length; -o max_tokens 4096 allows more.\n"
+    if message.status is MessageStatus.COMPLETE and message.stop_reason is not None:
+        lines = _WHY_IT_ENDED.get(message.stop_reason, "")
     if says_usage and message.usage is not None:
-        lines += _usage_line(message.usage)
+        lines += f"{usage_text(message.usage)}\n"
     return lines + _failure_lines(message)
-
-
-def _usage_line(usage: Usage) -> str:
-    told = ", ".join(
-        f"{count} {name.removesuffix('_tokens').replace('_', ' ')}"
-        for name, count in msgspec.to_builtins(usage).items()
-    )
-    return f"tokens: {told}\n"
 
 
 def _failure_lines(message: Message) -> str:

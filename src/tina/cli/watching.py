@@ -21,6 +21,7 @@ from tina.cli.history import (
     waiting_answers,
 )
 from tina.cli.interruption import Interruption, interruptible
+from tina.cli.notes import remarks
 from tina.cli.output import Console, OutputError
 from tina.cli.shapes import conversation_shape, message_shape, to_json
 from tina.cli.showing import Screen, text_screen
@@ -182,7 +183,7 @@ async def _show_as_text(app: App, console: Console, message: Message) -> Message
     screen = text_screen(app, console.out)
     ended = await _show_growth(app, console, screen, message)
     screen.end(ended)
-    console.out.write(entry_ending(ended))
+    console.out.write(remarks(ended) + entry_ending(ended))
     await console.out.room()
     return ended
 

@@ -18,6 +18,7 @@ from tina.database.repositories.conversations import DatabaseConversations
 from tina.database.repositories.grants import DatabaseGrants
 from tina.database.repositories.import_origins import ImportOrigins
 from tina.database.repositories.journal import DatabaseJournal
+from tina.database.repositories.ledger import DatabaseLedger
 from tina.database.repositories.messages import DatabaseMessages
 from tina.database.repositories.tool_calls import DatabaseToolCalls
 from tina.database.repositories.turns import DatabaseTurns
@@ -54,6 +55,7 @@ class Database:
         self.journal = DatabaseJournal(self._engine)
         self.tool_calls = DatabaseToolCalls(self._engine, clock=clock, ids=ids)
         self.grants = DatabaseGrants(self._engine, clock=clock, ids=ids)
+        self.ledger = DatabaseLedger(self._engine)
         self.import_origins = ImportOrigins(self._engine, clock=clock)
         self.live = DatabaseLive(self._engine, clock=clock)
         self.search = DatabaseSearch(self._engine, clock=clock)

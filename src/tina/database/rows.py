@@ -142,3 +142,4 @@ class MessageEnd(msgspec.Struct, frozen=True):
     usage: str | None
     failure: str | None
     replay: str | None
+    metadata: str | None

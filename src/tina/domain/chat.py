@@ -10,6 +10,7 @@ from tina.domain.text import CleanStruct
 
 if TYPE_CHECKING:
     from tina.domain.messages import Message
+    from tina.domain.tools import ToolChoice, ToolDefinition
 
 
 class StopReason(StrEnum):
@@ -25,8 +26,8 @@ class StopReason(StrEnum):
     UNKNOWN = "unknown"
 
 
-MAX_TOKENS = 2**53
-"""The largest count that JSON carries exactly everywhere."""
+MAX_TOKENS = 10**9
+"""No answer has more, whatever its server says: a lie must not cost millions."""
 
 
 MAX_NUMBER = 2**63
@@ -37,7 +38,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Tokens of one answer; None where the provider is silent.
 
     `cached_tokens` and `cache_write_tokens` are parts of `input_tokens`,
-    `reasoning_tokens` is a part of `output_tokens`.
+    `reasoning_tokens` is a part of `output_tokens`. `cost_micros` are millionths of a
+    US dollar, by the price list of the day; None where no price is known.
     """
 
     input_tokens: int | None = None
@@ -45,6 +47,9 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cost_micros: int | None = None
+    is_estimated: bool = False
+    """The provider did not count; Tina guessed from the length of the text."""
 
     def believable(self) -> "Usage":
         """Without counts that no answer can have, nor any database hold."""
@@ -67,12 +72,47 @@ class ModelRef(NamedTuple):
         return f"{self.provider}:{self.model}"
 
 
-class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that a provider offers."""
+class Effort(StrEnum):
+    """How much a model may think before it answers; few know all of them."""
+
+    NONE = "none"
+    MINIMAL = "minimal"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    XHIGH = "xhigh"
+    MAX = "max"
+
+
+class Capability(StrEnum):
+    """What a model can do beyond text."""
+
+    IMAGES = "images"
+    """It sees images."""
+    FILES = "files"
+    """It reads PDF documents."""
+    TOOLS = "tools"
+    REASONING = "reasoning"
+    """It thinks before it answers, or can."""
+    SCHEMA = "schema"
+    """It answers in the shape of a JSON Schema."""
+    HOSTED_TOOLS = "hosted_tools"
+    """Tools that run at the provider."""
+    SAMPLING = "sampling"
+    """Temperature and its kind may be chosen."""
+
+
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A model that a provider offers; None where the provider is silent."""
 
     provider: str
     model: str
+    title: str = ""
     context_tokens: int | None = None
+    output_tokens: int | None = None
+    """The longest answer."""
+    capabilities: tuple[Capability, ...] | None = None
+    efforts: tuple[Effort, ...] | None = None
     note: str = ""
     """A few words for people: size, where it is, what is missing."""
 
@@ -116,6 +156,11 @@ class ChatOptions(CleanStruct, frozen=True, kw_only=True, omit_defaults=True):
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
     stop: tuple[str, ...] = ()
+    effort: Effort | None = None
+    schema: str | None = None
+    """A JSON Schema, as JSON text, whose shape the answer gets."""
+    hosted_tools: tuple[str, ...] = ()
+    """Names of tools that the provider may run on its own side."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -126,6 +171,11 @@ class ChatOptions(CleanStruct, frozen=True, kw_only=True, omit_defaults=True):
                     f"{name} cannot be {number}: whole numbers go from "
                     f"{-MAX_NUMBER} to {MAX_NUMBER - 1}."
                 )
+        if self.max_tokens is not None and self.max_tokens < 0:
+            raise InvalidInputFailure(
+                f"max_tokens cannot be {self.max_tokens}: it is the longest an answer "
+                "may be."
+            )
 
 
 class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,17 +185,27 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
     headers_timeout_s: float = 60.0
     idle_timeout_s: float = 60.0
     """The longest silence between two pieces of an answer."""
+    heartbeat_timeout_s: float = 300.0
+    """The longest time in which a server only says that it lives."""
     total_timeout_s: float = 1800.0
 
 
 class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One request to a model, in no vendor's words.
 
-    `messages` are oldest first and end with what is to be answered.
+    `messages` are oldest first and end with what is to be answered. `cache_key` is
+    the same for all requests of one conversation: prompts that begin alike are
+    cheaper where the provider remembers them.
     """
 
     model: str
     messages: "tuple[Message, ...]"
     system: str | None = None
+    tools: "tuple[ToolDefinition, ...]" = ()
+    tool_choice: "ToolChoice | None" = None
+    """None leaves it to the model."""
+    has_parallel_calls: bool = True
+    """Whether the model may ask for several tools at once."""
     options: ChatOptions = ChatOptions()
     deadlines: Deadlines = Deadlines()
+    cache_key: str | None = None

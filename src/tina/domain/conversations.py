@@ -31,6 +31,9 @@ class Origin(CleanStruct, frozen=True, kw_only=True):
 
 FORK = "fork"
 
+FALLBACK = "fallback"
+"""The metadata of a conversation names its fallback here, with commas between."""
+
 KEPT_AFTER_DELETION = timedelta(days=30)
 """So long a deleted conversation can be taken back."""
 
@@ -86,6 +89,12 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, str] | None = None
     created_at: datetime
     last_message_at: datetime
+
+    @property
+    def fallback(self) -> tuple[str, ...]:
+        """The models to ask here, in order, if the one that is asked says nothing."""
+        named = (self.metadata or {}).get(FALLBACK, "").split(",")
+        return tuple(name.strip() for name in named if name.strip())
 
     @property
     def mark(self) -> ConversationMark:

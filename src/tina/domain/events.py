@@ -61,6 +61,14 @@ class BlockEnd(_Event, frozen=True, gc=False, tag="end"):
     """The stream ended in the middle of the block."""
 
 
+class Citation(_Event, frozen=True, gc=False, tag="citation"):
+    """Where something in a block comes from; `url` is empty for a given document."""
+
+    key: str
+    title: str
+    url: str = ""
+
+
 class UsageUpdate(_Event, frozen=True, gc=False, tag="usage"):
     """The whole count so far: it replaces the one before, nothing is added."""
 
@@ -69,6 +77,28 @@ class UsageUpdate(_Event, frozen=True, gc=False, tag="usage"):
 
 class KeepAlive(_Event, frozen=True, gc=False, tag="alive"):
     """The server lives, but has said nothing new."""
+
+
+class Waiting(_Event, frozen=True, gc=False, tag="wait"):
+    """Nothing is sent for so long, because of `failure` or to keep a rate limit."""
+
+    wait_s: float
+    failure: FailureRecord | None = None
+
+
+class FellBack(_Event, frozen=True, gc=False, tag="fallback"):
+    """The model that was asked said nothing; the next one is asked instead."""
+
+    model: str
+    """`provider:model` that is asked now."""
+    failure: FailureRecord
+    """Why the one before does not answer."""
+
+
+class LeftOut(_Event, frozen=True, gc=False, tag="left_out"):
+    """The oldest messages did not fit into the model's window and were not sent."""
+
+    messages: int
 
 
 class Finish(_Event, frozen=True, gc=False, tag="finish"):
@@ -90,8 +120,12 @@ StreamEvent: TypeAlias = (
     | TextDelta
     | ToolArgumentsDelta
     | BlockEnd
+    | Citation
     | UsageUpdate
     | KeepAlive
+    | Waiting
+    | FellBack
+    | LeftOut
     | Finish
     | Failed
 )

@@ -8,6 +8,7 @@
     ├── TipMovedFailure             somebody else wrote into the conversation meanwhile
     ├── ModelUnavailableFailure     the model is known, but not here (weights, engine)
     ├── NoKeyFailure                the provider wants a key and there is none
+    ├── SpendingLimitFailure        a limit that a person set is reached
     ├── ClosedFailure               used after it was closed
     ├── InternalFailure             Tina's own fault; the log has the details
     ├── StorageFailure              the database could not do it
@@ -27,8 +28,8 @@
         ├── ModelNotFoundFailure    ├── ConnectionFailure
         ├── InvalidRequestFailure   ├── TruncatedFailure
         ├── ContextOverflowFailure  ├── ProtocolFailure
-        ├── TooLargeFailure         └── RefusedOriginFailure
-        └── RateLimitFailure
+        ├── TooLargeFailure         ├── RefusedOriginFailure
+        └── RateLimitFailure        └── CircuitOpenFailure
 
 A failure is raised inside Tina. It becomes a value (`FailureRecord`) where it is
 data: in a stored message, in JSON for a program.
@@ -100,6 +101,10 @@ class NoKeyFailure(Failure):
     kind = "no_key"
 
 
+class SpendingLimitFailure(Failure):
+    kind = "spending_limit"
+
+
 class ClosedFailure(Failure):
     kind = "closed"
 
@@ -155,7 +160,9 @@ class ProviderFailure(Failure):
     Attributes:
         status: HTTP status, if there was one.
         code: the server's own word for it.
+        param: the field of the request that the server complains of, if it said so.
         retry_after_s: how long the server asked to wait.
+        should_retry: the server's own word on whether to try again, if it gave one.
         request_id: what the server's support asks for.
     """
 
@@ -174,7 +181,9 @@ class ProviderFailure(Failure):
         self.provider: str | None = None
         self.status = status
         self.code = code
+        self.param: str | None = None
         self.retry_after_s = retry_after_s
+        self.should_retry: bool | None = None
         self.request_id = request_id
 
     def as_record(self) -> FailureRecord:
@@ -256,3 +265,10 @@ class RefusedOriginFailure(ProviderFailure):
     """The address is refused: plain http to another machine, or a redirect."""
 
     kind = "refused_origin"
+
+
+class CircuitOpenFailure(ProviderFailure):
+    """It failed so often just now that it is left alone for a moment."""
+
+    kind = "circuit_open"
+    retryable = True

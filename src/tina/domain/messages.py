@@ -10,6 +10,10 @@ import msgspec
 from tina.domain.chat import StopReason, Usage
 from tina.domain.failures import FailureRecord
 from tina.domain.ids import ConversationId, MessageId, ToolCallId
+from tina.domain.notes import AnswerNotes, notes_from, with_notes
+
+PINNED = "pinned"
+"""The metadata of a message that stays in the context says `yes` here."""
 
 
 class Role(StrEnum):
@@ -64,6 +68,14 @@ class ToolResultPart(msgspec.Struct, frozen=True, kw_only=True, tag="tool_result
     call_id: ToolCallId
     content: str
     is_error: bool = False
+    images: tuple[ImagePart, ...] = ()
+
+
+class SourcePart(msgspec.Struct, frozen=True, kw_only=True, tag="source"):
+    """Where an answer has something from; `url` is empty for a given document."""
+
+    title: str
+    url: str = ""
 
 
 Part: TypeAlias = (
@@ -74,6 +86,7 @@ Part: TypeAlias = (
     | FilePart
     | ToolCallPart
     | ToolResultPart
+    | SourcePart
 )
 
 
@@ -107,9 +120,25 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     metadata: Mapping[str, str] | None = None
 
     @property
+    def is_pinned(self) -> bool:
+        """Whether it goes with every request, however old it is."""
+        return (self.metadata or {}).get(PINNED) == "yes"
+
+    @property
+    def notes(self) -> AnswerNotes:
+        """What happened before it was given."""
+        return notes_from(self.metadata)
+
+    @property
     def text(self) -> str:
         """What it says, without reasoning, tool calls and attachments."""
         return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+    def given_by(self, model: str | None, notes: AnswerNotes) -> "Message":
+        """The answer of that model, with what happened before."""
+        return msgspec.structs.replace(
+            self, model=model, metadata=with_notes(self.metadata, notes)
+        )
 
     def completed(
         self,

@@ -15,6 +15,36 @@ from tina.domain.ids import (
 from tina.domain.text import CleanStruct
 
 
+class ToolDefinition(CleanStruct, frozen=True, kw_only=True):
+    """A tool as a model is told of it; `schema` is a JSON Schema, as JSON text."""
+
+    name: str
+    description: str
+    schema: str = '{"type":"object","properties":{}}'
+
+
+class ToolMode(StrEnum):
+    AUTO = "auto"
+    """The model decides."""
+    NONE = "none"
+    REQUIRED = "required"
+    """At least one call, of any tool."""
+
+
+class ToolChoice(CleanStruct, frozen=True, kw_only=True):
+    """Whether a model has to call a tool; with a `tool`, that one."""
+
+    mode: ToolMode = ToolMode.AUTO
+    tool: str | None = None
+
+
+class HostedTool(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool that a provider runs on its own side."""
+
+    name: str
+    description: str
+
+
 class ToolCallStatus(StrEnum):
     WAITING = "waiting"
     """For a person."""

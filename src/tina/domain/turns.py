@@ -5,12 +5,17 @@ from enum import StrEnum
 import msgspec
 
 from tina.domain.chat import ChatOptions, Deadlines
+from tina.domain.failures import InvalidInputFailure
 from tina.domain.ids import ConversationId, LeaseId, MessageId, OwnerId, TurnId
-from tina.domain.messages import Message
+from tina.domain.messages import FilePart, ImagePart, Message
 from tina.domain.text import MEBIBYTE, CleanStruct, require_short
 
 MAX_PROMPT_BYTES = 16 * MEBIBYTE
 """More than an attached file and a piped text together usually have."""
+
+
+MAX_ATTACHED_BYTES = 24 * MEBIBYTE
+"""The servers take requests of 32 MB, and text makes a third more of bytes."""
 
 
 class TurnStatus(StrEnum):
@@ -28,6 +33,8 @@ class TurnRequest(CleanStruct, frozen=True, kw_only=True, omit_defaults=True):
     """`provider:model`."""
     options: ChatOptions = ChatOptions()
     deadlines: Deadlines = Deadlines()
+    fallback: tuple[str, ...] = ()
+    """The models to ask if that one says nothing, in this order."""
 
 
 class NewTurn(CleanStruct, frozen=True, kw_only=True):
@@ -53,12 +60,27 @@ class NewTurn(CleanStruct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.prompt is not None:
+            _check_attachments(self.prompt)
             require_short(
                 "A question",
                 self.prompt.text,
                 max_bytes=MAX_PROMPT_BYTES,
                 advice="Shorten it, or ask about one part after the other.",
             )
+
+
+def _check_attachments(prompt: Message) -> None:
+    held = [
+        len(part.data)
+        for part in prompt.parts
+        if isinstance(part, ImagePart | FilePart)
+    ]
+    if sum(held) > MAX_ATTACHED_BYTES:
+        raise InvalidInputFailure(
+            "Attachments may have up to "
+            f"{MAX_ATTACHED_BYTES // MEBIBYTE} MiB together. "
+            "Attach fewer, or smaller ones."
+        )
 
 
 class QueuedTurn(msgspec.Struct, frozen=True, kw_only=True):

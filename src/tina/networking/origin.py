@@ -15,6 +15,7 @@ from tina.domain.failures import RefusedOriginFailure
 
 _LOOPBACK_V4 = IPv4Network("127.0.0.0/8")
 _LOOPBACK_V6 = IPv6Address("::1")
+_HTTP_FORMS = {"ws": "http", "wss": "https"}
 # Parsers disagree about these, so that a check by one says nothing about another.
 _AMBIGUOUS = re.compile(r"[\x00-\x20\x7f\\]")
 
@@ -70,10 +71,22 @@ def is_loopback(host: str) -> bool:
 
 
 def join_url(base: str, path: str) -> str:
-    """`path` below `base`; the path and the query of `base` are kept."""
+    """`path` below `base`; the paths and the queries of both are kept."""
     parts = _split(base)
+    path, _, query = path.partition("?")
     joined = f"{parts.path.rstrip('/')}/{path.lstrip('/')}"
-    return urlunsplit((parts.scheme, parts.netloc, joined, parts.query, ""))
+    queries = "&".join(each for each in (parts.query, query) if each)
+    return urlunsplit((parts.scheme, parts.netloc, joined, queries, ""))
+
+
+def http_form(url: str) -> str:
+    """A `ws` address as the `http` address where its handshake goes.
+
+    Source: RFC 6455, section 3: both have the same origin rules.
+    """
+    scheme, colon, rest = url.partition(":")
+    scheme = _HTTP_FORMS.get(scheme.lower(), scheme)
+    return f"{scheme}{colon}{rest}"
 
 
 def _split(url: str) -> SplitResult:

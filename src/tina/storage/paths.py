@@ -35,6 +35,8 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
 
     data: Path
     state: Path
+    config: Path
+    cache: Path
 
     @property
     def database(self) -> Path:
@@ -75,6 +77,16 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
         return self.data / "worker.lock"
 
     @property
+    def config_file(self) -> Path:
+        """What people set for good; Tina never writes it."""
+        return self.config / "config.toml"
+
+    @property
+    def model_lists(self) -> Path:
+        """What providers said of their models; may be deleted at any time."""
+        return self.cache / "models"
+
+    @property
     def chat_history(self) -> Path:
         """The lines a person typed into `tina chat`."""
         return self.state / "chat_history"
@@ -87,12 +99,17 @@ def find_paths(home: Path | None) -> Paths:
         home: holds everything; None means the usual folders of the system.
     """
     if home is not None:
-        return Paths(data=home, state=home)
+        return Paths(data=home, state=home, config=home, cache=home / "cache")
     # Imported here: whoever names a home does not pay for it.
     import platformdirs
 
     folders = platformdirs.PlatformDirs(_NAME, appauthor=False)
-    return Paths(data=folders.user_data_path, state=folders.user_state_path)
+    return Paths(
+        data=folders.user_data_path,
+        state=folders.user_state_path,
+        config=folders.user_config_path,
+        cache=folders.user_cache_path,
+    )
 
 
 def ensure_folder(path: Path) -> None:

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from tina.domain.failures import InvalidInputFailure
+from tina.domain.ports import SecretStore
 from tina.domain.secret import Secret, variable_for
 
 # Visible ASCII. RFC 9110, section 5.5 would let a header hold more, but no vendor's
@@ -12,34 +14,58 @@ _KEY = re.compile(r"[!-~]+")
 
 
 class EnvironmentSecretStore:
-    """Fulfils `SecretStore`: the key of `openai` is in OPENAI_API_KEY, and so on."""
+    """Fulfils `SecretStore` from environment variables.
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    Args:
+        environment: of the process.
+        variables: for each name those that may hold its key, the first that is set
+            counts. A name that is not in here has its key in `NAME_API_KEY`; one with
+            no variables has none.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        variables: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    ) -> None:
         self._environment = environment
+        self._variables = variables
 
     async def find(self, name: str) -> Secret | None:
-        """The key of that name; None if its variable is unset or blank.
+        """The key of that name; None if its variables are unset or blank.
 
         Raises:
             InvalidInputFailure: the value can be no key; the message does not show it.
         """
-        variable = variable_for(name)
-        return _read(self._environment.get(variable, ""), told_as=variable)
+        for variable in self._variables.get(name, (variable_for(name),)):
+            key = _read(self._environment.get(variable, ""), told_as=variable)
+            if key is not None:
+                return key
+        return None
 
 
 class GivenSecretStore:
-    """Fulfils `SecretStore`: one key, whoever asks; for a call that names its key."""
+    """Fulfils `SecretStore`: a key for one name; the others have their own.
 
-    def __init__(self, key: str) -> None:
+    For a call that names its key. One that is fallen back to must not get the key of
+    another.
+    """
+
+    def __init__(self, key: str, *, name: str, others: SecretStore) -> None:
         self._key = key
+        self._name = name
+        self._others = others
 
     async def find(self, name: str) -> Secret | None:
-        """The key, for any name.
+        """The key, for its own name, and for nobody else.
 
         Raises:
             InvalidInputFailure: it can be no key; the message does not show it.
         """
-        return _read(self._key, told_as="--key")
+        if self._name == name:
+            return _read(self._key, told_as="--key")
+        return await self._others.find(name)
 
 
 def _read(value: str, *, told_as: str) -> Secret | None:

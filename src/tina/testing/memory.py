@@ -13,11 +13,12 @@ from tina.domain.conversations import (
 from tina.domain.events import StreamEvent
 from tina.domain.failures import NotFoundFailure, TipMovedFailure
 from tina.domain.ids import ConversationId, LeaseId, MessageId, check_id
-from tina.domain.messages import Message, MessageStatus
+from tina.domain.messages import PINNED, Message, MessageStatus
 from tina.domain.ports import Clock, IdFactory
 from tina.domain.queries import ListConversations
 from tina.domain.text import clean_value
 from tina.domain.turns import NewTurn, OpenTurn, TurnStatus
+from tina.testing.ledger import MemoryLedger
 from tina.testing.tools import MemoryGrants, MemoryToolCalls
 
 PREVIEW_CHARS = 120
@@ -43,6 +44,7 @@ class MemoryDatabase:
         self.tool_calls = MemoryToolCalls(
             self.conversations_by_id, clock=clock, ids=ids, changed=self.changed
         )
+        self.ledger = MemoryLedger(self.messages_by_id, clock=clock)
         self.grants = MemoryGrants(self.conversations_by_id, clock=clock, ids=ids)
 
     def changed(self) -> None:
@@ -188,6 +190,23 @@ class MemoryMessages:
             and other.parent_id == message.parent_id
         )
 
+    async def pin(self, message_id: MessageId, *, is_pinned: bool) -> bool:
+        message = await self.get(message_id)
+        if message is None or message.status is MessageStatus.STREAMING:
+            return False
+        metadata = {
+            name: value
+            for name, value in (message.metadata or {}).items()
+            if name != PINNED
+        }
+        if is_pinned:
+            metadata[PINNED] = "yes"
+        self._rows.messages_by_id[message_id] = structs.replace(
+            message, metadata=metadata or None
+        )
+        self._rows.changed()
+        return True
+
     def newest_below(self, message_id: MessageId) -> Message | None:
         """The message at the end of the newest children; None if there is none."""
         check_id(message_id)
@@ -287,6 +306,7 @@ class MemoryTurns:
 
     def _store_end(self, answer: Message) -> None:
         self._rows.messages_by_id[answer.id] = answer
+        self._rows.ledger.enter(answer)
         conversation = self._rows.conversations_by_id[answer.conversation_id]
         if answer.text and conversation.tip == answer.id:
             self._rows.conversations_by_id[conversation.id] = structs.replace(

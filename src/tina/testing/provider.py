@@ -1,6 +1,6 @@
 """A provider that says what a test wrote down."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -17,8 +17,9 @@ from tina.domain.events import (
     TextDelta,
     UsageUpdate,
 )
-from tina.domain.failures import Failure
-from tina.domain.ports import Clock
+from tina.domain.failures import Failure, ModelNotFoundFailure
+from tina.domain.ports import Clock, Provider
+from tina.domain.tools import HostedTool
 
 
 class Cut:
@@ -75,6 +76,16 @@ class ScriptedProvider:
     async def models(self) -> tuple[ModelInfo, ...]:
         return (ModelInfo(provider="scripted", model="parrot", context_tokens=4096),)
 
+    def available_tools(self) -> tuple[HostedTool, ...]:
+        return ()
+
+    async def count_tokens(self, request: ChatRequest) -> int | None:
+        """A token for each word of the messages."""
+        return sum(len(message.text.split()) for message in request.messages)
+
+    async def check(self) -> None:
+        return
+
     async def close(self) -> None:
         return
 
@@ -111,3 +122,19 @@ class ScriptedProvider:
         if self._clock is None:
             raise ValueError("a Pause needs a clock: ScriptedProvider(..., clock=...)")
         await self._clock.sleep(seconds)
+
+
+class FakeProviders:
+    """Fulfils `Providers` with those it is given."""
+
+    def __init__(self, given: Mapping[str, Provider] | None = None) -> None:
+        self._given = given or {}
+
+    def get(self, name: str) -> Provider:
+        try:
+            return self._given[name]
+        except KeyError:
+            raise ModelNotFoundFailure(f"There is no provider {name!r}.") from None
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted(self._given))

@@ -32,6 +32,7 @@ class MemoryStores:
         self.journal = self.rows.journal
         self.tool_calls = self.rows.tool_calls
         self.grants = self.rows.grants
+        self.ledger = self.rows.ledger
         self.live: LiveQueries = MemoryLive(
             self.rows, waiting=self.tool_calls.waiting, clock=clock
         )

@@ -4,7 +4,7 @@ Also the one real clock, id factory, source of chance and reader of the environm
 """
 
 from tina.assistant import Turn
-from tina.wiring.app import App
+from tina.wiring.app import App, TurnArguments
 from tina.wiring.command_line import open_for, pull_weights, set_up_log
 from tina.wiring.keeping import keeper_for
 from tina.wiring.opening import Replacements, open_app, paths_for
@@ -15,6 +15,7 @@ __all__ = [
     "App",
     "Replacements",
     "Turn",
+    "TurnArguments",
     "check_worker",
     "keeper_for",
     "open_app",

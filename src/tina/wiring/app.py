@@ -1,9 +1,11 @@
 """An open Tina."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack
 
 from tina.assistant import (
     Assistant,
@@ -19,16 +21,31 @@ from tina.assistant import (
 )
 from tina.database import Database
 from tina.domain.chat import ChatOptions, Deadlines, ModelInfo, parse_model_ref
+from tina.domain.failures import Failure
 from tina.domain.ids import ConversationId, MessageId
-from tina.domain.messages import Message
+from tina.domain.messages import FilePart, ImagePart, Message
 from tina.domain.ports import Clock
 from tina.domain.queries import Query
 from tina.domain.result import Err, Ok, attempt
 from tina.domain.search import SearchQuery, SearchResult
+from tina.domain.tools import HostedTool
 from tina.domain.turns import OpenTurn, QueuedTurn
 from tina.storage.paths import Paths, ensure_folder
+from tina.wiring.asking import Asking
 
 T = TypeVar("T")
+
+
+class TurnArguments(TypedDict, total=False):
+    """How a turn is asked."""
+
+    model: str | None
+    """`provider:model`; otherwise the conversation's, or the default."""
+    fallback: tuple[str, ...] | None
+    """The models to ask, in order, if that one says nothing; otherwise those of the
+    conversation, or of the configuration."""
+    options: ChatOptions
+    deadlines: Deadlines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +55,6 @@ class App:
     conversations: Conversations
     tool_calls: ToolCalls
     paths: Paths
-    default_model: str
     environment: Mapping[str, str] = field(repr=False)  # keys are in it
     clock: Clock
     _ports: Ports
@@ -47,29 +63,37 @@ class App:
     _keeper: Keeper
     _watching: Watching
     _database: Database | None
+    _asking: Asking
+
+    @property
+    def default_model(self) -> str:
+        """Who is asked where neither a turn nor its conversation names a model.
+
+        Raises:
+            InvalidInputFailure: there is a mistake in the configuration.
+        """
+        return self._asking.rules().model
 
     async def send(
         self,
         conversation_id: ConversationId,
         text: str,
         *,
-        model: str | None = None,
-        options: ChatOptions = ChatOptions(),  # noqa: B008 - frozen
-        deadlines: Deadlines = Deadlines(),  # noqa: B008 - frozen
+        attachments: Sequence[ImagePart | FilePart] = (),
+        **turn: Unpack[TurnArguments],
     ) -> Turn:
         """Ask; when this returns, prompt and empty answer are durable.
 
         Args:
-            model: `provider:model`; otherwise the conversation's, or the default.
+            attachments: what the question is about.
+            turn: as in `TurnArguments`.
 
         Raises:
             InvalidInputFailure, NotFoundFailure, ModelNotFoundFailure,
             StorageFailure: nothing was asked.
         """
         return await self._assistant.send(
-            conversation_id,
-            text,
-            TurnOptions(model=model, options=options, deadlines=deadlines),
+            conversation_id, text, TurnOptions(**turn), attachments=attachments
         )
 
     async def send_later(
@@ -77,9 +101,8 @@ class App:
         conversation_id: ConversationId,
         text: str,
         *,
-        model: str | None = None,
-        options: ChatOptions = ChatOptions(),  # noqa: B008 - frozen
-        deadlines: Deadlines = Deadlines(),  # noqa: B008 - frozen
+        attachments: Sequence[ImagePart | FilePart] = (),
+        **turn: Unpack[TurnArguments],
     ) -> QueuedTurn:
         """Ask, and leave the answer to whichever process claims it (`run_queued`).
 
@@ -87,18 +110,13 @@ class App:
             As `send`.
         """
         return await self._assistant.send_later(
-            conversation_id,
-            text,
-            TurnOptions(model=model, options=options, deadlines=deadlines),
+            conversation_id, text, TurnOptions(**turn), attachments=attachments
         )
 
     async def continue_answer(
         self,
         conversation_id: ConversationId,
-        *,
-        model: str | None = None,
-        options: ChatOptions = ChatOptions(),  # noqa: B008 - frozen
-        deadlines: Deadlines = Deadlines(),  # noqa: B008 - frozen
+        **turn: Unpack[TurnArguments],
     ) -> Turn:
         """Go on after the last answer was stopped, interrupted or failed.
 
@@ -108,17 +126,14 @@ class App:
         """
         return await self._assistant.continue_answer(
             conversation_id,
-            TurnOptions(model=model, options=options, deadlines=deadlines),
+            TurnOptions(**turn),
         )
 
     async def edit(
         self,
         message_id: MessageId,
         text: str,
-        *,
-        model: str | None = None,
-        options: ChatOptions = ChatOptions(),  # noqa: B008 - frozen
-        deadlines: Deadlines = Deadlines(),  # noqa: B008 - frozen
+        **turn: Unpack[TurnArguments],
     ) -> Turn:
         """Ask the same in other words: a new branch; the old one stays.
 
@@ -129,16 +144,13 @@ class App:
         return await self._assistant.edit(
             message_id,
             text,
-            TurnOptions(model=model, options=options, deadlines=deadlines),
+            TurnOptions(**turn),
         )
 
     async def regenerate(
         self,
         message_id: MessageId,
-        *,
-        model: str | None = None,
-        options: ChatOptions = ChatOptions(),  # noqa: B008 - frozen
-        deadlines: Deadlines = Deadlines(),  # noqa: B008 - frozen
+        **turn: Unpack[TurnArguments],
     ) -> Turn:
         """Answer the same prompt once more; the old answer stays beside it.
 
@@ -151,7 +163,7 @@ class App:
         """
         return await self._assistant.regenerate(
             message_id,
-            TurnOptions(model=model, options=options, deadlines=deadlines),
+            TurnOptions(**turn),
         )
 
     async def stop(self, message_id: MessageId) -> bool:
@@ -196,6 +208,17 @@ class App:
         """
         return await self._ports.search.search(query)
 
+    async def spent_micros(
+        self,
+        *,
+        conversation_id: ConversationId | None = None,
+        since: datetime | None = None,
+    ) -> int:
+        """What was spent, in millionths of a US dollar (`Ledger`)."""
+        return await self._ports.ledger.spent_micros(
+            conversation_id=conversation_id, since=since
+        )
+
     async def open_turns(self) -> tuple[OpenTurn, ...]:
         """Turns that are queued or running, in any process, oldest first."""
         return await self._ports.turns.list_open()
@@ -229,13 +252,43 @@ class App:
         ensure_folder(self.paths.state)
         return self.paths.chat_history
 
-    async def models(self) -> Mapping[str, Ok[tuple[ModelInfo, ...]] | Err]:
-        """What each provider that is set up offers, or why it could not say."""
-        providers = self._ports.providers
-        return {
-            name: await attempt(providers.get(name).models())
-            for name in providers.names()
-        }
+    async def models(
+        self, *, refresh: bool = False
+    ) -> Mapping[str, Ok[tuple[ModelInfo, ...]] | Err]:
+        """What each provider that is set up offers, or why it could not say.
+
+        Args:
+            refresh: ask again, although it was asked within a day.
+        """
+        if refresh:
+            await self._asking.forget_models()
+        found: dict[str, Ok[tuple[ModelInfo, ...]] | Err] = {}
+        for name in self._ports.providers.names():
+            found[name] = await attempt(self._list_models(name))
+        return found
+
+    async def check_providers(
+        self, names: Sequence[str] = ()
+    ) -> Mapping[str, Ok[None] | Err]:
+        """Whether each can be asked now; without names all that are set up."""
+        found: dict[str, Ok[None] | Err] = {}
+        for name in names or self._ports.providers.names():
+            found[name] = await attempt(self._check(name))
+        return found
+
+    def available_tools(self) -> Mapping[str, tuple[HostedTool, ...]]:
+        """What each provider that is set up can run on its own side."""
+        found: dict[str, tuple[HostedTool, ...]] = {}
+        for name in self._ports.providers.names():
+            with suppress(Failure):  # one that cannot be made hides no other
+                found[name] = self._ports.providers.get(name).available_tools()
+        return found
+
+    async def _list_models(self, name: str) -> tuple[ModelInfo, ...]:
+        return await self._ports.providers.get(name).models()
+
+    async def _check(self, name: str) -> None:
+        await self._ports.providers.get(name).check()
 
     async def check_database(self) -> tuple[str, ...]:
         """What is wrong with the database file; empty if it is whole."""

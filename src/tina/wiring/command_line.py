@@ -6,26 +6,28 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from tina.storage.secrets import GivenSecretStore
 from tina.wiring.app import App
 from tina.wiring.opening import Replacements, open_app, paths_for
 
 
 @asynccontextmanager
 async def open_for(
-    *, key: str | None = None, keeps: bool = True
+    *, key: str | None = None, model: str | None = None, keeps: bool = True
 ) -> AsyncGenerator[App]:
     """Open Tina as the command line does.
 
     Args:
-        key: the key of whichever provider is asked; goes before every other.
+        key: of the provider of `model`; goes before every other.
+        model: `provider:model` that the key is for; otherwise the default.
         keeps: whether conversations are kept; otherwise they lie in a folder that is
             deleted at the end.
     """
     set_up_log()
     replacements: Replacements = {}
     if key is not None:
-        replacements["secrets"] = GivenSecretStore(key)
+        replacements["key"] = key
+        if model is not None:
+            replacements["key_model"] = model
     async with AsyncExitStack() as stack:
         if not keeps:
             from tempfile import TemporaryDirectory

@@ -6,13 +6,12 @@ import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Protocol, TypedDict, Unpack
+from typing import NamedTuple, Protocol, TypedDict, Unpack
 
 import anyio
 from anyio.abc import TaskGroup
 from msgspec import structs
 
-from tina import __version__
 from tina.assistant import (
     Assistant,
     Conversations,
@@ -32,28 +31,25 @@ from tina.domain.ports import (
     IdFactory,
     JournalRepository,
     Leases,
+    Ledger,
     LiveQueries,
     MessageRepository,
+    ModelFacts,
     Provider,
-    Providers,
     Search,
     SecretStore,
     ToolCallRepository,
     TurnRepository,
 )
 from tina.domain.text import is_clean
-from tina.networking.http import HttpClient
-from tina.providers.registry import ProviderRegistry
 from tina.storage.paths import Paths, ensure_folder, find_paths
-from tina.storage.secrets import EnvironmentSecretStore
 from tina.wiring.app import App
+from tina.wiring.asking import Asking, Keys, asking_later
 from tina.wiring.system import SystemClock, SystemIds
 
 RECOVERY_LIMIT_S = 1.0
 """Who opens Tina while another process holds the database waits no longer."""
 CATCH_UP_LIMIT_S = 5.0
-DEFAULT_MODEL = "local:smollm2"
-OPENAI_BASE_URL = "https://api.openai.com/v1"
 
 _logger = logging.getLogger(__name__)
 
@@ -74,6 +70,8 @@ class Stores(Protocol):
     @property
     def grants(self) -> GrantRepository: ...
     @property
+    def ledger(self) -> Ledger: ...
+    @property
     def live(self) -> LiveQueries: ...
     @property
     def search(self) -> Search: ...
@@ -91,6 +89,10 @@ class Replacements(TypedDict, total=False):
     clock: Clock
     ids: IdFactory
     secrets: SecretStore
+    key: str
+    """Of the provider of `key_model`; the others have theirs in `secrets`."""
+    key_model: str
+    """`provider:model`; without it the one that is asked where nobody is named."""
     stores: Stores
     conversations: ConversationRepository
     messages: MessageRepository
@@ -98,6 +100,8 @@ class Replacements(TypedDict, total=False):
     journal: JournalRepository
     tool_calls: ToolCallRepository
     grants: GrantRepository
+    ledger: Ledger
+    facts: ModelFacts
     live: LiveQueries
     search: Search
     leases: Leases
@@ -106,6 +110,13 @@ class Replacements(TypedDict, total=False):
     """Read instead of the process' own."""
     data: Path
     """Where the database lies, if not where everything else does."""
+
+
+class _Here(NamedTuple):
+    """Where this Tina lives."""
+
+    paths: Paths
+    environment: Mapping[str, str]
 
 
 @asynccontextmanager
@@ -127,9 +138,20 @@ async def open_app(
     if "data" in replacements:
         paths = structs.replace(paths, data=replacements["data"]).resolved()
     async with AsyncExitStack() as stack:
-        providers = _open_providers(stack, paths, replacements, environment)
+        asking = asking_later(
+            paths=paths,
+            clock=replacements.get("clock") or SystemClock(),
+            environment=environment,
+            keys=Keys(
+                replacements.get("secrets"),
+                replacements.get("key"),
+                replacements.get("key_model"),
+            ),
+            given=replacements.get("providers", {}),
+        )
+        stack.push_async_callback(asking.close)
         stores, database = await _open_stores(stack, paths, replacements)
-        ports = _ports(stores, replacements, providers)
+        ports = _ports(stores, replacements, asking)
         keeper = Keeper(ports)
         await _recover(keeper)
         yield await _assemble(
@@ -137,8 +159,8 @@ async def open_app(
             ports,
             keeper,
             database,
-            paths=paths,
-            environment=environment,
+            asking=asking,
+            here=_Here(paths, environment),
         )
 
 
@@ -148,14 +170,13 @@ async def _assemble(
     keeper: Keeper,
     database: Database | None,
     *,
-    paths: Paths,
-    environment: Mapping[str, str],
+    asking: Asking,
+    here: "_Here",
 ) -> App:
     """Build the use cases and start what runs beside them."""
     journal = Journal(ports.journal, clock=ports.clock)
     group = await stack.enter_async_context(_own_task_group())
-    running = Running(ports, journal=journal, group=group)
-    default_model = environment.get("TINA_MODEL", "").strip() or DEFAULT_MODEL
+    running = Running(ports, rules=asking.rules, journal=journal, group=group)
     for run in (journal.run, keeper.run):
         group.start_soon(run)
     if database is not None and not database.is_read_only:
@@ -170,18 +191,16 @@ async def _assemble(
             clock=ports.clock,
         ),
         tool_calls=ToolCalls(ports.tool_calls, ports.live),
-        paths=paths,
-        default_model=default_model,
-        environment=environment,
+        paths=here.paths,
+        environment=here.environment,
         clock=ports.clock,
         _ports=ports,
-        _assistant=Assistant(
-            ports, running=running, keeper=keeper, default_model=default_model
-        ),
+        _assistant=Assistant(ports, rules=asking.rules, running=running, keeper=keeper),
         _running=running,
         _keeper=keeper,
         _watching=Watching(ports, running=running, keeper=keeper),
         _database=database,
+        _asking=asking,
     )
 
 
@@ -263,7 +282,7 @@ async def _open_stores(
     return database, database
 
 
-def _ports(stores: Stores, replacements: Replacements, providers: Providers) -> Ports:
+def _ports(stores: Stores, replacements: Replacements, asking: Asking) -> Ports:
     given = replacements
     return Ports(
         conversations=given.get("conversations", stores.conversations),
@@ -272,10 +291,12 @@ def _ports(stores: Stores, replacements: Replacements, providers: Providers) -> 
         journal=given.get("journal", stores.journal),
         tool_calls=given.get("tool_calls", stores.tool_calls),
         grants=given.get("grants", stores.grants),
+        ledger=given.get("ledger", stores.ledger),
         live=given.get("live", stores.live),
         search=given.get("search", stores.search),
         leases=given.get("leases", stores.leases),
-        providers=providers,
+        providers=asking,
+        facts=given.get("facts", asking),
         clock=given.get("clock") or SystemClock(),
         ids=given.get("ids") or SystemIds(),
     )
@@ -305,45 +326,3 @@ async def _catch_up(database: Database) -> None:
             await database.upkeep.catch_up()
         except StorageFailure as failure:
             _logger.warning("no_daily_backup", extra={"kind": failure.kind})
-
-
-def _open_providers(
-    stack: AsyncExitStack,
-    paths: Paths,
-    replacements: Replacements,
-    environment: Mapping[str, str],
-) -> ProviderRegistry:
-    clock = replacements.get("clock") or SystemClock()
-    keys = replacements.get("secrets") or EnvironmentSecretStore(environment)
-    http = HttpClient(clock=clock, user_agent=f"tina/{__version__}")
-    openai_url = environment.get("OPENAI_BASE_URL", "").strip() or OPENAI_BASE_URL
-
-    # Imported when one is made: `tina ask` needs one of them, `tina log` none.
-    def make_local() -> Provider:
-        from tina.providers.local.provider import LocalProvider
-
-        return LocalProvider(models=paths.models, clock=clock)
-
-    def make_openai() -> Provider:
-        from tina.providers.openai.encode import is_openai
-        from tina.providers.openai.provider import OpenAiProvider
-
-        return OpenAiProvider(
-            http=http,
-            base_url=openai_url,
-            secrets=keys,
-            clock=clock,
-            key_required=is_openai(openai_url),
-        )
-
-    is_openai_set_up = any(
-        environment.get(name) for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL")
-    )
-    providers = ProviderRegistry(
-        {"local": make_local, "openai": make_openai},
-        given=replacements.get("providers", {}),
-        offered=frozenset({"local", "openai"} if is_openai_set_up else {"local"}),
-    )
-    stack.push_async_callback(http.close)
-    stack.push_async_callback(providers.close)
-    return providers

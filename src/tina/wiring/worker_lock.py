@@ -7,6 +7,7 @@ refused, rather than sent to somebody they did not name.
 import fcntl
 import hashlib
 import os
+import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,9 +18,13 @@ from tina.database.files.regular_file import open_regular
 from tina.domain.failures import InvalidInputFailure, UnwritableFailure
 from tina.storage.paths import ensure_folder
 
-SETTINGS = ("OPENAI_API_KEY", "OPENAI_BASE_URL")
+SETTINGS = re.compile(
+    r"\w+_(?:API_KEY|BASE_URL|AUTH_TOKEN|PROXY)|OLLAMA_HOST|AZURE_OPENAI_ENDPOINT"
+)
+"""Variables that say who is asked, and with which key."""
+MAX_SETTINGS = 64
 DIGEST_CHARS = 16
-MAX_NOTE_BYTES = 4096
+MAX_NOTE_BYTES = 16_384
 
 
 @contextmanager
@@ -83,7 +88,8 @@ def refuse_other_settings(path: Path, environment: Mapping[str, str]) -> None:
 
 
 def _digests(environment: Mapping[str, str]) -> dict[str, str]:
-    values = {name: environment.get(name, "").strip() for name in SETTINGS}
+    names = sorted(name for name in environment if SETTINGS.fullmatch(name))
+    values = {name: environment[name].strip() for name in names[:MAX_SETTINGS]}
     return {
         name: hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()[
             :DIGEST_CHARS

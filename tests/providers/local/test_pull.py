@@ -71,6 +71,7 @@ def tiny(wheelhouse: Path) -> KnownWeights:
         size_bytes=len(CONTENT),
         sha256=sha256(CONTENT).hexdigest(),
         context_tokens=512,
+        capabilities=(),
         answer_tokens=64,
         sampling={},
     )

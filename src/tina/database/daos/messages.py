@@ -39,9 +39,28 @@ WHERE owner_id = :owner_id AND conversation_id = :conversation_id ORDER BY seq
 _SETTLE = """
 UPDATE messages SET
   status = :status, text = :text, parts = :parts, model = :model,
-  stop_reason = :stop_reason, usage = :usage, failure = :failure, replay = :replay
+  stop_reason = :stop_reason, usage = :usage, failure = :failure, replay = :replay,
+  metadata = :metadata
 WHERE owner_id = :owner_id AND id = :id AND status = 'streaming'
 RETURNING conversation_id
+"""
+
+_PIN = """
+UPDATE messages SET metadata = json_set(coalesce(metadata, '{}'), '$.pinned', 'yes')
+WHERE owner_id = :owner_id AND id = :id AND status <> 'streaming'
+RETURNING rid
+"""
+
+_UNPIN = """
+UPDATE messages SET metadata = nullif(json_remove(metadata, '$.pinned'), '{}')
+WHERE owner_id = :owner_id AND id = :id AND status <> 'streaming'
+RETURNING rid
+"""
+
+_ENTER_COST = """
+UPDATE messages SET usage = json_set(usage, '$.cost_micros', :cost_micros)
+WHERE owner_id = :owner_id AND id = :id AND status <> 'streaming'
+  AND usage IS NOT NULL AND usage ->> 'cost_micros' IS NULL
 """
 
 _STATUS = "SELECT status FROM messages WHERE owner_id = :owner_id AND id = :id"
@@ -87,3 +106,20 @@ def settle(connection: apsw.Connection, end: MessageEnd) -> bytes | None:
     """End a streaming message; its conversation, or None if it had ended before."""
     conversation_id: bytes | None = connection.execute(_SETTLE, asdict(end)).get
     return conversation_id
+
+
+def pin(
+    connection: apsw.Connection, *, owner_id: int, row_id: bytes, is_pinned: bool
+) -> bool:
+    """Mark a settled message, or no longer; False if there is none."""
+    bindings = {"owner_id": owner_id, "id": row_id}
+    changed = connection.execute(_PIN if is_pinned else _UNPIN, bindings)
+    return len(list(changed)) > 0
+
+
+def enter_cost(
+    connection: apsw.Connection, *, owner_id: int, row_id: bytes, cost_micros: int
+) -> None:
+    """Add to what a settled answer used what it cost, once."""
+    bindings = {"owner_id": owner_id, "id": row_id, "cost_micros": cost_micros}
+    connection.execute(_ENTER_COST, bindings)

@@ -136,7 +136,7 @@ def to_row(message: Message, *, owner_id: OwnerId, seq: int) -> MessageRow:
         usage=end.usage,
         failure=end.failure,
         replay=end.replay,
-        metadata=encoded(message.metadata),
+        metadata=end.metadata,
         created_at=to_milliseconds(message.created_at),
     )
 
@@ -154,6 +154,7 @@ def to_end(message: Message, *, owner_id: OwnerId) -> MessageEnd:
         usage=encoded(message.usage),
         failure=encoded(message.failure),
         replay=encoded(message.replay),
+        metadata=encoded(message.metadata),
     )
 
 
@@ -172,6 +173,7 @@ def to_unsaid_end(
         usage=row.usage,
         failure=encoded(failure),
         replay=row.replay,
+        metadata=row.metadata,
     )
 
 
@@ -189,7 +191,7 @@ def to_usage_row(
         cached_tokens=usage.cached_tokens,
         cache_write_tokens=usage.cache_write_tokens,
         reasoning_tokens=usage.reasoning_tokens,
-        cost_micros=None,
+        cost_micros=usage.cost_micros,
         created_at=created_at,
     )
 

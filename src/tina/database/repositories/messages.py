@@ -50,6 +50,16 @@ class DatabaseMessages:
             )
         )
 
+    async def pin(self, message_id: MessageId, *, is_pinned: bool) -> bool:
+        return await self._engine.write(
+            partial(
+                messages.pin,
+                owner_id=self._owner_id,
+                row_id=id_to_bytes(message_id),
+                is_pinned=is_pinned,
+            )
+        )
+
     async def list_siblings(self, message_id: MessageId) -> tuple[Message, ...]:
         found = await self._rows_around(message_id)
         parents = {row[MESSAGE_ID]: row[MESSAGE_PARENT_ID] for row in found}

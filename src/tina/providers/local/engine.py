@@ -7,10 +7,11 @@ request that is cancelled while it waits there is taken out or passed over.
 """
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 import anyio
 
@@ -20,6 +21,8 @@ from tina.providers.local.llama import Model, Setup
 
 CLOSE_LIMIT_S = 10.0
 _READ_BYTES = 1 << 22
+
+Work: TypeAlias = Callable[[Model, Generation], None]
 
 
 class Engine:
@@ -45,18 +48,25 @@ class Engine:
             ModelUnavailableFailure: from `Generation.take`; it cannot be loaded.
             InvalidRequestFailure: from `Generation.take`; the engine refuses `body`.
         """
-        if self._is_closed:
-            raise ClosedFailure("The local engine is closed.")
-        generation = Generation()
-        future = self._executor.submit(self._generate, setup, body, generation)
-        future.add_done_callback(generation.end)
-        self._open.add(generation)
-        try:
+
+        def work(model: Model, generation: Generation) -> None:
+            model.answer(body, generation.offer)
+
+        with self._queue(setup, work) as generation:
             yield generation
-        finally:
-            generation.stop()
-            future.cancel()
-            self._open.discard(generation)
+
+    @contextmanager
+    def count_tokens(self, setup: Setup, body: str) -> Generator[Generation]:
+        """Queue the question how large a prompt is; what is taken is the number.
+
+        Args and failures are those of `answer`.
+        """
+
+        def work(model: Model, generation: Generation) -> None:
+            generation.offer(str(model.count_tokens(body)))
+
+        with self._queue(setup, work) as generation:
+            yield generation
 
     async def close(self) -> None:
         """Stop every answer and free the memory; waits for it, but not for ever."""
@@ -70,10 +80,25 @@ class Engine:
         with anyio.move_on_after(CLOSE_LIMIT_S, shield=True):
             await asyncio.wrap_future(unloading)
 
-    def _generate(self, setup: Setup, body: str, generation: Generation) -> None:
+    @contextmanager
+    def _queue(self, setup: Setup, work: Work) -> Generator[Generation]:
+        if self._is_closed:
+            raise ClosedFailure("The local engine is closed.")
+        generation = Generation()
+        future = self._executor.submit(self._run, setup, work, generation)
+        future.add_done_callback(generation.end)
+        self._open.add(generation)
+        try:
+            yield generation
+        finally:
+            generation.stop()
+            future.cancel()
+            self._open.discard(generation)
+
+    def _run(self, setup: Setup, work: Work, generation: Generation) -> None:
         loaded = self._load(setup, generation)
         if loaded is not None:
-            loaded.answer(body, generation.offer)
+            work(loaded, generation)
 
     def _load(self, setup: Setup, generation: Generation) -> Model | None:
         """The wanted weights in memory; None if nobody wants them any more."""

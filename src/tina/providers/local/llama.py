@@ -4,7 +4,8 @@ What the binding does, and what follows (each seen, not guessed):
 - Its constructor holds the interpreter's lock until the model is loaded. So it is kept
   short: no fitting of parameters, no warm-up.
 - It opens a port on the loopback address, with no way to refuse it. So a random key is
-  demanded there, and what the port would show is switched off.
+  demanded there, and what the port would show is switched off. Some questions are
+  answered there and nowhere else (`port.py`).
 - Its threads spin while they wait for each other. On a busy machine two threads on two
   cores were slower than one (15 tokens/s against 75), so one core stays free.
 - It can be told to stop only when it calls back: at each token, and with
@@ -18,6 +19,7 @@ What the binding does, and what follows (each seen, not guessed):
 import os
 import secrets
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,8 @@ from tina.domain.failures import (
     InvalidRequestFailure,
     ModelUnavailableFailure,
 )
+from tina.domain.secret import Secret
+from tina.providers.local.port import Port
 
 if TYPE_CHECKING:
     import xllamacpp
@@ -46,6 +50,12 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     context_tokens: int
 
 
+class _Asked(msgspec.Struct):
+    """What of a request is looked at before the engine gets it."""
+
+    tools: list[msgspec.Raw] = []
+
+
 class Model:
     """Weights in memory. All of its calls block, and belong to one thread."""
 
@@ -57,7 +67,10 @@ class Model:
                 good.
         """
         self.setup = setup
-        self._server = _load_server(setup)
+        key = Secret(secrets.token_hex(32))
+        self._server = _load_server(setup, key)
+        self._port = Port(self._server.listening_address, key)
+        self._can_call_tools: bool | None = None
 
     def answer(self, body: str, offer: Callable[[str], bool]) -> None:
         """Generate one answer.
@@ -68,8 +81,11 @@ class Model:
                 raises is lost.
 
         Raises:
-            InvalidRequestFailure: the engine refuses `body`.
+            InvalidRequestFailure: the engine refuses `body`, or the model would never
+                hear of the tools in it.
         """
+        if msgspec.json.decode(body, type=_Asked).tools:
+            self._require_tools()
         try:
             self._server.handle_chat_completions(body, offer)
         except (ValueError, RuntimeError) as error:
@@ -78,16 +94,33 @@ class Model:
                 f"{_first_line(error)}."
             ) from error
 
+    def count_tokens(self, body: str) -> int:
+        """The size of the prompt that a chat completion would begin with.
+
+        Raises:
+            ProviderFailure: the engine refuses `body`, or does not answer.
+        """
+        return self._port.count_tokens(body)
+
     def come_to_rest(self) -> None:
         """Wait until it is idle; without this it must not be let go."""
         self._server.handle_completions(_SHORTEST, lambda _: False)
 
+    def _require_tools(self) -> None:
+        """The engine drops tools in silence if the template has no place for them."""
+        if self._can_call_tools is None:
+            self._can_call_tools = self._port.can_call_tools()
+        if not self._can_call_tools:
+            raise InvalidRequestFailure(
+                f"{self.setup.name} cannot call tools: it was never taught to. Ask "
+                "without tools, or ask another model: `tina models list`."
+            )
 
-def _load_server(setup: Setup) -> "xllamacpp.Server":
-    try:
-        import xllamacpp
-    except ImportError as error:
-        raise failure_for_import(error) from error
+
+def _load_server(setup: Setup, key: Secret) -> "xllamacpp.Server":
+    require_engine()
+    import xllamacpp
+
     params = xllamacpp.CommonParams()
     params.model.path = str(setup.path)
     params.model_alias = {setup.name}
@@ -99,7 +132,7 @@ def _load_server(setup: Setup) -> "xllamacpp.Server":
     params.fit_params = False
     params.warmup = False
     params.verbosity = -1
-    _seal_port(params)
+    _seal_port(params, key)
     try:
         return xllamacpp.Server(params)
     except RuntimeError as error:
@@ -109,9 +142,21 @@ def _load_server(setup: Setup) -> "xllamacpp.Server":
         ) from error
 
 
-def _seal_port(params: "xllamacpp.CommonParams") -> None:
-    # Nobody is told this key, nobody needs it: it shuts the port that cannot be closed.
-    params.api_keys = [secrets.token_hex(32)]
+def require_engine() -> None:
+    """Return if the library is here and can be used.
+
+    Raises:
+        ModelUnavailableFailure: it is not.
+    """
+    try:
+        import_module("xllamacpp")
+    except ImportError as error:
+        raise failure_for_import(error) from error
+
+
+def _seal_port(params: "xllamacpp.CommonParams", key: Secret) -> None:
+    # Nobody else is told this key: it shuts the port that cannot be closed.
+    params.api_keys = [key.reveal()]
     params.n_threads_http = 1
     params.ui = False
     params.endpoint_slots = False

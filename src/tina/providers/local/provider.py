@@ -12,20 +12,24 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from tina.domain.chat import ChatRequest, Deadlines, ModelInfo
+from tina.domain.chat import ChatRequest, ModelInfo
 from tina.domain.events import KeepAlive, StreamEvent
 from tina.domain.failures import (
+    ClosedFailure,
     Failure,
     ModelNotFoundFailure,
     ModelUnavailableFailure,
     ProviderFailure,
 )
 from tina.domain.ports import Clock
-from tina.networking.failures import timeout_failure
+from tina.domain.tools import HostedTool
+from tina.providers.batches import decode_batch, with_ends
+from tina.providers.local.body import NAME, encode
 from tina.providers.local.engine import Engine
 from tina.providers.local.generation import Generation
 from tina.providers.local.gguf import NoGgufError, read_head
-from tina.providers.local.llama import Setup
+from tina.providers.local.llama import Setup, require_engine
+from tina.providers.local.waiting import Wait
 from tina.providers.local.weights import (
     KNOWN_WEIGHTS,
     KnownWeights,
@@ -33,13 +37,9 @@ from tina.providers.local.weights import (
     find_weights,
     list_weights,
 )
-from tina.providers.openai.batches import decode_batch, with_ends
-from tina.providers.openai.decode import ChatDecoder
-from tina.providers.openai.encode import ChatQuirks, encode_request
+from tina.providers.openai.chat.decode import ChatDecoder
 
 CONTEXT_TOKENS = 8192
-_NAME = "local"
-_QUIRKS = ChatQuirks(max_tokens_field="max_tokens")
 
 
 class LocalProvider:
@@ -84,22 +84,66 @@ class LocalProvider:
         """
         try:
             setup = await anyio.to_thread.run_sync(self._find, request.model)
-            wait = _Wait(self._clock, request.deadlines)
-            with self._engine.answer(setup, encode(request, setup.name)) as generation:
+            wait = Wait(self._clock, request.deadlines)
+            body = encode(request, KNOWN_WEIGHTS.get(setup.name))
+            with self._engine.answer(setup, body) as generation:
                 first = await wait.for_first_chunks(generation)
-                decoder = ChatDecoder(provider=_NAME, model=setup.name)
+                decoder = ChatDecoder(provider=NAME, model=setup.name)
                 batches = _batches(generation, first, wait, decoder)
                 async with aclosing(with_ends(batches, decoder)) as answer:
                     yield answer
         except ProviderFailure as failure:
-            failure.provider = failure.provider or _NAME
+            failure.provider = failure.provider or NAME
             raise
 
     async def models(self) -> tuple[ModelInfo, ...]:
         return await anyio.to_thread.run_sync(self._list)
 
+    def available_tools(self) -> tuple[HostedTool, ...]:
+        return ()
+
+    async def count_tokens(self, request: ChatRequest) -> int | None:
+        """By the model's own tokenizer; waits for earlier answers, but not for ever.
+
+        None if there are no such weights or the engine is busy for too long.
+
+        Raises:
+            ProviderFailure: the engine cannot work with the request.
+        """
+        with anyio.move_on_after(request.deadlines.headers_timeout_s):
+            try:
+                return await self._count(request)
+            except (ClosedFailure, ModelUnavailableFailure):
+                return None
+            except ProviderFailure as failure:
+                failure.provider = failure.provider or NAME
+                raise
+        return None
+
+    async def check(self) -> None:
+        """Return if there are weights and an engine; none of them is loaded for it.
+
+        Raises:
+            ModelUnavailableFailure: one of them is missing.
+        """
+        await anyio.to_thread.run_sync(self._check)
+
     async def close(self) -> None:
         await self._engine.close()
+
+    async def _count(self, request: ChatRequest) -> int | None:
+        setup = await anyio.to_thread.run_sync(self._find, request.model)
+        body = encode(request, KNOWN_WEIGHTS.get(setup.name))
+        with self._engine.count_tokens(setup, body) as generation:
+            return int("".join(await generation.take()))
+
+    def _check(self) -> None:
+        if not list_weights(models=self._models):
+            raise ModelUnavailableFailure(
+                "There are no weights on this machine. "
+                f"Fetch some with: tina models pull {next(iter(KNOWN_WEIGHTS))}"
+            )
+        require_engine()
 
     def _find(self, model: str) -> Setup:
         path = find_weights(model, models=self._models)
@@ -136,7 +180,12 @@ class LocalProvider:
         )
 
     def _describe(self, weights: Weights) -> ModelInfo:
-        info = ModelInfo(provider=_NAME, model=weights.name)
+        known = KNOWN_WEIGHTS.get(weights.name)
+        info = ModelInfo(
+            provider=NAME,
+            model=weights.name,
+            capabilities=known.capabilities if known else None,
+        )
         try:
             tokens = self._context_of(weights.name, weights.path)
         except ModelUnavailableFailure:
@@ -145,45 +194,8 @@ class LocalProvider:
         return msgspec.structs.replace(info, context_tokens=tokens, note=note)
 
 
-class _Wait:
-    """The deadlines of one answer; begins with its making."""
-
-    def __init__(self, clock: Clock, deadlines: Deadlines) -> None:
-        self._clock = clock
-        self._deadlines = deadlines
-        self._end = clock.monotonic() + deadlines.total_timeout_s
-
-    async def for_first_chunks(self, generation: Generation) -> list[str]:
-        """Without the idle deadline: a queue and a slow disk are no silence."""
-        return await self._until_the_end(generation)
-
-    async def for_chunks(self, generation: Generation) -> list[str]:
-        idle_s = self._deadlines.idle_timeout_s
-        if self._left_s() <= idle_s:
-            return await self._until_the_end(generation)
-        with anyio.move_on_after(idle_s):
-            return await generation.take()
-        raise timeout_failure(
-            "The local model said nothing more", "idle_timeout_s", idle_s
-        )
-
-    def _left_s(self) -> float:
-        return self._end - self._clock.monotonic()
-
-    async def _until_the_end(self, generation: Generation) -> list[str]:
-        left_s = self._left_s()
-        if left_s > 0:
-            with anyio.move_on_after(left_s):
-                return await generation.take()
-        raise timeout_failure(
-            "The local model did not end its answer",
-            "total_timeout_s",
-            self._deadlines.total_timeout_s,
-        )
-
-
 async def _batches(
-    generation: Generation, chunks: list[str], wait: _Wait, decoder: ChatDecoder
+    generation: Generation, chunks: list[str], wait: Wait, decoder: ChatDecoder
 ) -> AsyncGenerator[Sequence[StreamEvent], None]:
     while chunks:
         events, failure = decode_batch(decoder.feed, chunks)
@@ -193,6 +205,16 @@ async def _batches(
             raise failure
         chunks = await wait.for_chunks(generation)
     yield decoder.finish()
+
+
+def _describe_missing(known: KnownWeights) -> ModelInfo:
+    return ModelInfo(
+        provider=NAME,
+        model=known.name,
+        context_tokens=known.context_tokens,
+        capabilities=known.capabilities,
+        note=f"not here; fetch it with: tina models pull {known.name}",
+    )
 
 
 def read_window(path: Path) -> int | None:
@@ -213,32 +235,3 @@ def read_window(path: Path) -> int | None:
             f"{str(path)!r} is no whole GGUF file: {error}. "
             "Delete it and fetch the weights again."
         ) from error
-
-
-def encode(request: ChatRequest, name: str) -> str:
-    """The body for the engine: JSON of a streaming chat completion.
-
-    Args:
-        request: any.
-        name: of the weights, which may have a sampling and a limit of their own.
-    """
-    body = msgspec.json.decode(
-        encode_request(request, quirks=_QUIRKS), type=dict[str, object]
-    )
-    # With it the engine calls back, and can be stopped, at each batch of the prompt.
-    body["return_progress"] = True
-    known = KNOWN_WEIGHTS.get(name)
-    if known and request.options.temperature is None:
-        body |= known.sampling
-    if known and request.options.max_tokens is None:
-        body["max_tokens"] = known.answer_tokens
-    return msgspec.json.encode(body).decode()
-
-
-def _describe_missing(known: KnownWeights) -> ModelInfo:
-    return ModelInfo(
-        provider=_NAME,
-        model=known.name,
-        context_tokens=known.context_tokens,
-        note=f"not here; fetch it with: tina models pull {known.name}",
-    )

@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 import msgspec
 
+from tina.domain.chat import Capability
+
 _SUFFIX = ".gguf"
 
 
@@ -25,6 +27,7 @@ class KnownWeights(msgspec.Struct, frozen=True, kw_only=True):
     context_tokens: int
     sampling: Mapping[str, float]
     """Fields of the request that replace the engine's own choice."""
+    capabilities: tuple[Capability, ...]
     answer_tokens: int
     """Where an answer ends at the latest, unless the request names another limit."""
 
@@ -52,6 +55,8 @@ SMOLLM2 = KnownWeights(
     # alone two answers of fifteen repeated a line until they were cut; with DRY none,
     # with a repeat penalty of 1.05 three, and one list in ten was short.
     sampling=MappingProxyType({"temperature": 0.2, "dry_multiplier": 0.8}),
+    # Its template has no place for tools.
+    capabilities=(Capability.SCHEMA, Capability.SAMPLING),
     # A tale it is asked to go on with never ends by itself: it fills the window.
     answer_tokens=1024,
 )

@@ -1,0 +1,3 @@
+"""Anthropic's Messages, spoken by Anthropic and, in part, by other servers."""
+
+__all__: list[str] = []

@@ -1,0 +1,77 @@
+"""What is known of models without asking them: from people, providers, a price list.
+
+The price list takes a sixth of a second to load. So it is loaded for a price, which is
+wanted when an answer is there, or for the window of a model nobody else knows, and then
+only if the prompt is so large that it matters.
+"""
+
+from collections.abc import Mapping
+
+import anyio.to_thread
+
+from tina.domain.chat import ModelRef, Usage
+from tina.domain.failures import Failure
+from tina.domain.ports import Providers
+from tina.providers.model_cache import ModelCache
+from tina.providers.prices import Prices
+
+LOCAL = "local"
+SURELY_FITS_TOKENS = 8_000
+"""Every model of a vendor in the price list takes a prompt of this size."""
+
+
+class KnownFacts:
+    """Fulfils `ModelFacts`.
+
+    Args:
+        windows: `provider:model` → tokens, as a person configured it.
+        cache: what the providers said when they were asked for their models.
+        providers: only the local one is asked: it knows without a network.
+    """
+
+    def __init__(
+        self,
+        *,
+        windows: Mapping[str, int],
+        cache: ModelCache,
+        prices: Prices,
+        providers: Providers,
+    ) -> None:
+        self._windows = windows
+        self._cache = cache
+        self._prices = prices
+        self._providers = providers
+
+    async def window_tokens(self, model: ModelRef, *, prompt_tokens: int) -> int | None:
+        configured = self._windows.get(str(model))
+        if configured is not None:
+            return configured
+        if model.provider == LOCAL:
+            return await self._local_window(model)
+        known = await self._cache.find(model.provider, model.model)
+        if known is not None and known.context_tokens is not None:
+            return known.context_tokens
+        if prompt_tokens <= SURELY_FITS_TOKENS:
+            return None
+        return await anyio.to_thread.run_sync(
+            self._prices.window_tokens, model, abandon_on_cancel=True
+        )
+
+    async def cost_micros(
+        self, model: ModelRef, usage: Usage, *, may_load: bool
+    ) -> int | None:
+        if model.provider == LOCAL:
+            return 0
+        if not (may_load or self._prices.is_loaded):
+            return None
+        return await anyio.to_thread.run_sync(
+            self._prices.cost_micros, model, usage, abandon_on_cancel=True
+        )
+
+    async def _local_window(self, model: ModelRef) -> int | None:
+        try:
+            models = await self._providers.get(LOCAL).models()
+        except Failure:
+            return None
+        windows = {each.model: each.context_tokens for each in models}
+        return windows.get(model.model)

@@ -1,0 +1,3 @@
+"""Chat Completions: the protocol that nearly every server speaks."""
+
+__all__: list[str] = []

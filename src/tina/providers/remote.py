@@ -1,0 +1,340 @@
+"""The `Provider` for every model that is asked through a server.
+
+Theory. A question is asked until it is answered, by rules that are written elsewhere:
+the lane of its origin and model says when the next request may leave (rate limits) and
+whether one may at all (the circuit), `plan_retry` whether and when a failure is worth
+another attempt, the dialect whether the server would take the request without
+something. All of it ends with the first output: what was handed out once is never
+asked for again. Until then nothing of an attempt is shown but that Tina waits.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    aclosing,
+    asynccontextmanager,
+    contextmanager,
+)
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
+
+from tina.domain.chat import ChatRequest, Deadlines, ModelInfo
+from tina.domain.events import (
+    KeepAlive,
+    Start,
+    StreamEvent,
+    UsageUpdate,
+    Waiting,
+)
+from tina.domain.failures import (
+    InvalidRequestFailure,
+    NoKeyFailure,
+    ProviderFailure,
+)
+from tina.domain.ports import Clock, SecretStore
+from tina.domain.secret import Secret, variable_for
+from tina.domain.tools import HostedTool
+from tina.networking.lane import Lane
+from tina.networking.retry import RetryPolicy, with_wait_named
+from tina.networking.traffic import Traffic
+from tina.providers.dialect import AnswerDecoder, Call, Dialect, ModelPage
+from tina.providers.entries import KeyUse, ProviderEntry
+from tina.providers.exchange import HttpExchange, Question
+from tina.providers.model_cache import ModelCache
+
+MAX_MODEL_PAGES = 20
+_LIST_BYTES = 8 * 1024 * 1024
+_SHORT = Deadlines(headers_timeout_s=20, idle_timeout_s=20, total_timeout_s=30)
+
+
+class OneModel(NamedTuple):
+    """What goes before the entry of its provider; None where nothing was set."""
+
+    headers_timeout_s: float | None = None
+    requests_per_minute: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What all remote providers of an app have in common; closed by who made it."""
+
+    secrets: SecretStore
+    clock: Clock
+    draw: Callable[[], float]
+    """Chance for the jitter: from 0 to below 1."""
+    traffic: Traffic
+    models: ModelCache
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    of_models: Mapping[str, OneModel] = field(default_factory=dict[str, OneModel])
+    """What a person set for single models, by `provider:model`."""
+
+
+class RemoteProvider:
+    """Fulfils `Provider`: one entry, one dialect, one exchange."""
+
+    def __init__(
+        self,
+        name: str,
+        entry: ProviderEntry,
+        *,
+        dialect: Dialect,
+        exchange: HttpExchange,
+        shared: Shared,
+    ) -> None:
+        self._name = name
+        self._entry = entry
+        self._dialect = dialect
+        self._exchange = exchange
+        self._shared = shared
+
+    def stream(
+        self, request: ChatRequest
+    ) -> AbstractAsyncContextManager[AsyncGenerator[Sequence[StreamEvent]]]:
+        return self._stream(request)
+
+    async def models(self) -> tuple[ModelInfo, ...]:
+        """What the server lists; nothing, if it has no list. Cached on disk."""
+        listed = await self._shared.models.fresh(self._name)
+        if listed is None:
+            listed = await self._list_models()
+            await self._shared.models.put(self._name, listed)
+        return listed
+
+    def available_tools(self) -> tuple[HostedTool, ...]:
+        return self._dialect.hosted_tools
+
+    async def count_tokens(self, request: ChatRequest) -> int | None:
+        counting = self._dialect.count_tokens(request)
+        if counting is None:
+            return None
+        body = await self._read(counting.call, request.model)
+        with self._named():
+            return counting.read(body)
+
+    async def check(self) -> None:
+        await self._first_page()
+
+    async def close(self) -> None:
+        await self._exchange.close()
+
+    async def _list_models(self) -> tuple[ModelInfo, ...]:
+        page = await self._first_page()
+        models = list(page.models)
+        for _ in range(MAX_MODEL_PAGES - 1):
+            if page.after is None:
+                break
+            body = await self._read(self._dialect.list_models(page.after))
+            page = self._read_page(body)
+            models += page.models
+        return tuple(models)
+
+    async def _first_page(self) -> ModelPage:
+        try:
+            body = await self._read(self._dialect.list_models(None))
+        except InvalidRequestFailure as failure:
+            if failure.status == 404:  # there is a server, but it has no list
+                return ModelPage(())
+            raise
+        return self._read_page(body)
+
+    def _read_page(self, body: bytes) -> ModelPage:
+        with self._named():
+            return self._dialect.read_models(body)
+
+    @contextmanager
+    def _named(self) -> Generator[None]:
+        """What a dialect cannot read is the fault of this provider."""
+        try:
+            yield
+        except ProviderFailure as failure:
+            failure.provider = self._name
+            raise
+
+    async def _read(self, call: Call, model: str = "") -> bytes:
+        key = await self._find_key()
+        try:
+            return await self._exchange.read(
+                call, key, deadlines=_SHORT, limit_bytes=_LIST_BYTES, model=model
+            )
+        except ProviderFailure as failure:
+            self._sign(failure, key)
+            raise
+
+    @asynccontextmanager
+    async def _stream(
+        self, request: ChatRequest
+    ) -> AsyncGenerator[AsyncGenerator[Sequence[StreamEvent]]]:
+        key = await self._find_key()
+        try:
+            lane = self._shared.traffic.lane(
+                self._exchange.origin,
+                request.model,
+                requests_per_minute=self._settings(request.model).requests_per_minute,
+            )
+            known = await self._shared.models.find(self._name, request.model)
+            call = self._dialect.ask(request, known)
+            async with aclosing(self._ask(request, call, key, lane)) as answer:
+                yield answer
+        except ProviderFailure as failure:
+            self._sign(failure, key)
+            raise
+
+    async def _ask(
+        self, request: ChatRequest, call: Call, key: Secret | None, lane: Lane
+    ) -> AsyncGenerator[Sequence[StreamEvent]]:
+        """Attempts, until one is answered or the rules say that it is enough."""
+        ends_at = self._shared.clock.monotonic() + request.deadlines.total_timeout_s
+        is_downgraded = False
+        attempt = 1
+        lane.note_request()
+        while True:
+            said = _Said()
+            try:
+                async with aclosing(
+                    self._attempt(request, call, key, lane, ends_at)
+                ) as answer:
+                    async for batch in answer:
+                        if shown := said.take(batch):
+                            yield shown
+                return  # noqa: TRY300 - it was answered; the rest is about failures
+            except ProviderFailure as failure:
+                self._sign(failure, key)
+                if said.is_out:
+                    raise
+                lesser = None if is_downgraded else self._lesser(call, failure)
+                if lesser is not None:
+                    call, is_downgraded = lesser, True
+                    continue
+                refusal = failure
+            wait_s = lane.plan_retry(
+                refusal,
+                attempt=attempt,
+                policy=self._shared.policy,
+                draw=self._shared.draw(),
+            )
+            if wait_s is None or self._shared.clock.monotonic() + wait_s > ends_at:
+                raise with_wait_named(refusal)
+            attempt += 1
+            yield [Waiting(wait_s, refusal.as_record())]
+            await self._shared.clock.sleep(wait_s)
+
+    async def _attempt(
+        self,
+        request: ChatRequest,
+        call: Call,
+        key: Secret | None,
+        lane: Lane,
+        ends_at: float,
+    ) -> AsyncGenerator[Sequence[StreamEvent]]:
+        """One request, when its lane lets it pass."""
+        waiting = lane.wait_for_turn(self._name, ends_at=ends_at)
+        async with aclosing(waiting) as waits:
+            async for wait_s in waits:
+                yield [Waiting(wait_s)]
+        with lane.watched(self._name) as watched:
+            asked = Question(
+                call=call,
+                key=key,
+                model=request.model,
+                deadlines=self._deadlines(request, ends_at),
+                make_decoder=lambda request_id: self._decoder(request, request_id, key),
+                learn=lane.learn,
+            )
+            async with aclosing(self._exchange.answer(asked)) as answer:
+                async for batch in answer:
+                    if not watched.is_answered and _has_output(batch):
+                        watched.succeeded()
+                    yield batch
+
+    def _decoder(
+        self, request: ChatRequest, request_id: str | None, key: Secret | None
+    ) -> AnswerDecoder:
+        return self._dialect.decoder(request, request_id=_masked(request_id, key))
+
+    def _lesser(self, call: Call, failure: ProviderFailure) -> Call | None:
+        """The same question without what the server does not know."""
+        if call.body is None:
+            return None
+        body = self._dialect.without(call.body, failure)
+        return None if body is None else msgspec.structs.replace(call, body=body)
+
+    def _deadlines(self, request: ChatRequest, ends_at: float) -> Deadlines:
+        """Those of the request, of which one attempt has what is left of the whole."""
+        asked = request.deadlines
+        begin_s = self._settings(request.model).headers_timeout_s or 0.0
+        left_s = ends_at - self._shared.clock.monotonic()
+        return msgspec.structs.replace(
+            asked,
+            headers_timeout_s=max(begin_s, asked.headers_timeout_s),
+            total_timeout_s=min(asked.total_timeout_s, max(0.0, left_s)),
+        )
+
+    def _settings(self, model: str) -> OneModel:
+        """What a person set for this model, or for its provider."""
+        own = self._shared.of_models.get(f"{self._name}:{model}", OneModel())
+        entry = self._entry
+        return OneModel(
+            own.headers_timeout_s or entry.headers_timeout_s,
+            own.requests_per_minute or entry.requests_per_minute,
+        )
+
+    async def _find_key(self) -> Secret | None:
+        if self._entry.key is KeyUse.NONE:
+            return None
+        key = await self._shared.secrets.find(self._name)
+        if key is None and self._entry.key is KeyUse.REQUIRED:
+            variable = next(iter(self._entry.key_env), variable_for(self._name))
+            raise NoKeyFailure(
+                f"{self._name} wants a key and there is none. "
+                f"Set {variable}, "
+                "or use a model that needs none: `tina models list`."
+            )
+        return key
+
+    def _sign(self, failure: ProviderFailure, key: Secret | None) -> None:
+        """Name the provider, and take out the key if the server repeated it."""
+        failure.provider = self._name
+        if key is not None:
+            failure.message = key.mask(failure.message)
+            failure.args = (failure.message,)
+            failure.code = _masked(failure.code, key)
+            failure.param = _masked(failure.param, key)
+            failure.request_id = _masked(failure.request_id, key)
+
+
+class _Said:
+    """What of one attempt may be shown: nothing before its first output.
+
+    A `Start` or a count that a failed attempt sent would stand there twice.
+    """
+
+    def __init__(self) -> None:
+        self._held: list[StreamEvent] = []
+        self.is_out = False
+
+    def take(self, batch: Sequence[StreamEvent]) -> list[StreamEvent]:
+        """What to show now."""
+        if self.is_out:
+            return list(batch)
+        waits: list[StreamEvent] = [
+            event for event in batch if isinstance(event, Waiting | KeepAlive)
+        ]
+        self._held += [event for event in batch if event not in waits]
+        if all(isinstance(event, Start | UsageUpdate) for event in self._held):
+            return waits
+        self.is_out = True
+        return [*waits, *self._held]
+
+
+def _has_output(batch: Sequence[StreamEvent]) -> bool:
+    """Whether there is more in it than a beginning: an overload may still follow."""
+    return any(
+        not isinstance(event, Start | UsageUpdate | Waiting | KeepAlive)
+        for event in batch
+    )
+
+
+def _masked(text: str | None, key: Secret | None) -> str | None:
+    return text if text is None or key is None else key.mask(text)

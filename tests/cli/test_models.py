@@ -1,0 +1,63 @@
+"""`tina models`: what can answer here."""
+
+import pytest
+
+from tina.cli.models import check, list_models, list_tools
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_providers_that_cannot_be_asked_are_told_with_the_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code = await check(["local", "nobody", "groq"])
+
+    told = capsys.readouterr()
+    assert code == 1
+    assert told.out == "local: ready\n"
+    lines = told.err.splitlines()
+    assert lines[0].startswith("tina: nobody: There is no provider 'nobody'.")
+    assert lines[1].startswith("tina: groq: groq wants a key")
+
+
+async def test_all_that_are_set_up_are_checked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert await check([]) == 0
+    assert capsys.readouterr().out == "local: ready\n"
+
+
+async def test_tools_of_the_providers_are_listed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-1")
+
+    code = await list_tools()
+
+    lines = capsys.readouterr().out.splitlines()
+    assert code == 0
+    assert all(line.startswith("anthropic: ") for line in lines)
+    assert any("web_search" in line for line in lines)
+
+
+async def test_it_is_said_that_nobody_runs_tools(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert await list_tools() == 0
+
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "tina models list" in told.err
+
+
+async def test_a_provider_that_cannot_list_hides_no_other(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+
+    code = await list_models(refresh=True, as_json=False)
+
+    told = capsys.readouterr()
+    assert code == 1
+    assert "local:smollm2" in told.out
+    assert told.err.startswith("tina: openai: Nothing answers")

@@ -391,3 +391,13 @@ def test_headers_of_a_table_may_not() -> None:
     table = {"headers": {"Authorization": "Bearer x"}}
 
     assert "looks like a key" in refusal({"anthropic": table})
+
+
+def test_servers_of_this_machine_are_known() -> None:
+    catalog = build_catalog(
+        shipped_tables(), {}, environment={"OPENAI_BASE_URL": "nonsense"}
+    )
+
+    assert catalog.is_near("llamacpp")
+    assert not catalog.is_near("anthropic")
+    assert not catalog.is_near("openai")

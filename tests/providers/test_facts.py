@@ -21,6 +21,11 @@ class Local(ScriptedProvider):
         return (ModelInfo(provider="local", model="small", context_tokens=2_048),)
 
 
+class Here(ScriptedProvider):
+    async def models(self) -> tuple[ModelInfo, ...]:
+        return (ModelInfo(provider="here", model="small", context_tokens=1_024),)
+
+
 class Failing(ScriptedProvider):
     async def models(self) -> tuple[ModelInfo, ...]:
         raise ModelNotFoundFailure("Nothing here.")
@@ -38,7 +43,8 @@ async def facts(
         windows=windows or {},
         cache=cache,
         prices=Prices(URLS, clock=clock),
-        providers=FakeProviders({"local": local or Local()}),
+        providers=FakeProviders({"local": local or Local(), "here": Here()}),
+        on_this_machine=frozenset({"here"}),
     )
 
 
@@ -50,8 +56,10 @@ async def facts(
         pytest.param("openai:gpt-4o", SURELY_FITS_TOKENS, None, id="need-not-know"),
         pytest.param("openai:gpt-4o", SURELY_FITS_TOKENS + 1, 128_000, id="price-list"),
         pytest.param("openai:nobody-knows", 1_000_000, None, id="nobody"),
-        pytest.param("local:small", 1, 2_048, id="local"),
-        pytest.param("local:other", 1, None, id="local-unknown"),
+        pytest.param("local:small", 501, 2_048, id="local"),
+        pytest.param("local:small", 500, None, id="local-small-prompt"),
+        pytest.param("local:other", 501, None, id="local-unknown"),
+        pytest.param("here:small", 501, 1_024, id="on-this-machine"),
     ],
 )
 async def test_the_nearest_word_on_a_window_counts(
@@ -69,7 +77,9 @@ async def test_the_nearest_word_on_a_window_counts(
 async def test_a_local_provider_that_fails_says_nothing() -> None:
     known = await facts(local=Failing())
 
-    window = await known.window_tokens(parse_model_ref("local:small"), prompt_tokens=1)
+    window = await known.window_tokens(
+        parse_model_ref("local:small"), prompt_tokens=9_000
+    )
 
     assert window is None
 

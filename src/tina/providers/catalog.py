@@ -20,7 +20,7 @@ import msgspec
 from tina.domain.failures import RefusedOriginFailure
 from tina.domain.secret import variable_for
 from tina.domain.tables import Table, Where, is_table
-from tina.networking.origin import Origin, check_url
+from tina.networking.origin import Origin, check_url, is_loopback
 from tina.providers.entries import KeyUse, ProviderEntry
 from tina.providers.entry_tables import (
     check_address,
@@ -53,6 +53,15 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     def variables(self) -> Mapping[str, tuple[str, ...]]:
         """For each provider the environment variables that may hold its key."""
         return {name: entry.key_env for name, entry in self.entries.items()}
+
+    def is_near(self, name: str) -> bool:
+        """Whether its server is on this machine."""
+        try:
+            entry = self.entries[name]
+            origin = check_url(entry.base_url, allow_http=True)
+        except RefusedOriginFailure:
+            return False
+        return is_loopback(origin.host)
 
     @property
     def base_urls(self) -> Mapping[str, str]:

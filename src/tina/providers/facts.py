@@ -18,6 +18,8 @@ from tina.providers.prices import Prices
 LOCAL = "local"
 SURELY_FITS_TOKENS = 8_000
 """Every model of a vendor in the price list takes a prompt of this size."""
+SURELY_NEAR_TOKENS = 500
+"""So does every model that somebody runs at home."""
 
 
 class KnownFacts:
@@ -26,7 +28,8 @@ class KnownFacts:
     Args:
         windows: `provider:model` → tokens, as a person configured it.
         cache: what the providers said when they were asked for their models.
-        providers: only the local one is asked: it knows without a network.
+        providers: those of this machine are asked: that costs nothing.
+        on_this_machine: their names.
     """
 
     def __init__(
@@ -36,21 +39,23 @@ class KnownFacts:
         cache: ModelCache,
         prices: Prices,
         providers: Providers,
+        on_this_machine: frozenset[str] = frozenset(),
     ) -> None:
         self._windows = windows
         self._cache = cache
         self._prices = prices
         self._providers = providers
+        self._near = on_this_machine | {LOCAL}
 
     async def window_tokens(self, model: ModelRef, *, prompt_tokens: int) -> int | None:
         configured = self._windows.get(str(model))
         if configured is not None:
             return configured
-        if model.provider == LOCAL:
-            return await self._local_window(model)
         known = await self._cache.find(model.provider, model.model)
         if known is not None and known.context_tokens is not None:
             return known.context_tokens
+        if model.provider in self._near and prompt_tokens > SURELY_NEAR_TOKENS:
+            return await self._listed_window(model)
         if prompt_tokens <= SURELY_FITS_TOKENS:
             return None
         return await anyio.to_thread.run_sync(
@@ -68,9 +73,9 @@ class KnownFacts:
             self._prices.cost_micros, model, usage, abandon_on_cancel=True
         )
 
-    async def _local_window(self, model: ModelRef) -> int | None:
+    async def _listed_window(self, model: ModelRef) -> int | None:
         try:
-            models = await self._providers.get(LOCAL).models()
+            models = await self._providers.get(model.provider).models()
         except Failure:
             return None
         windows = {each.model: each.context_tokens for each in models}

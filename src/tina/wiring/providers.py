@@ -149,6 +149,7 @@ def _facts(
         cache=shared.models,
         prices=Prices(catalog.base_urls, clock=shared.clock),
         providers=providers,
+        on_this_machine=frozenset(filter(catalog.is_near, catalog.entries)),
     )
 
 

@@ -316,3 +316,30 @@ def test_the_first_body_stays_as_it_is() -> None:
         without(body, refusal(said))
 
     assert msgspec.json.encode(body) == before
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "left"),
+    [
+        pytest.param(
+            16_384,
+            "max_tokens: 16384 > 8192, which is the maximum allowed number of output "
+            "tokens for this model",
+            8_192,
+            id="its-longest",
+        ),
+        pytest.param(4_096, "max_tokens: 16384 > 8192", None, id="not-ours"),
+        pytest.param(16_384, "max_tokens: 16384 is too many", None, id="no-number"),
+    ],
+)
+def test_an_answer_is_asked_for_as_long_as_the_model_can(
+    asked: int, said: str, left: int | None
+) -> None:
+    body: Wire = {"model": "m", "max_tokens": asked, "messages": []}
+
+    refusal = b'{"error":{"type":"invalid_request_error","message":"%s"}}'
+    failure = failure_for_response(400, refusal % said.encode(), {}, model="m")
+
+    lesser = without(body, failure)
+
+    assert (None if lesser is None else lesser["max_tokens"]) == left

@@ -204,7 +204,7 @@ class MessagesDecoder:
     def _finish(self) -> Finish:
         ending = self._ending
         has_call = self._blocks.has_call(is_cut=ending.is_cut)
-        # What was said before a refusal is not to be used: it is not sent back.
+        # What was thought before a refusal is not to be used: it is not sent back.
         replay = None if ending.is_refusal else self._blocks.replay(self._provider)
         return Finish(
             ending.reason(has_call=has_call),

@@ -70,6 +70,15 @@ def _without_thoughts(wire: Wire) -> Wire:
     return {**wire, "content": kept} if kept else {}
 
 
+def _lessen_length(body: Wire, said: str) -> Wire:
+    """As long as the model can answer: the server names the number."""
+    found = _LONGEST.search(said)
+    asked = body.get("max_tokens")
+    if found is None or not isinstance(asked, int) or int(found[1]) >= asked:
+        return body
+    return {**body, "max_tokens": int(found[1])}
+
+
 def _lessen_sampling(body: Wire, said: str) -> Wire:
     if "both" in said and "temperature" in body and "top_p" in body:
         return _without_fields(body, "top_p")
@@ -183,8 +192,12 @@ def _rule(named: str, lessen: Lessen) -> _Rule:
     return _Rule(re.compile(f"{_REFUSED}.*(?:{named})", re.DOTALL), lessen)
 
 
+_LONGEST = re.compile(r"max_tokens\D{0,40}\d{1,9}\s*>\s*(\d{1,9})\b")
+"""Of `max_tokens: 16384 > 8192, which is the maximum …`."""
+
 _RULES = (
     _Rule(re.compile(f"(?s:.*)(?:{_BOUND})"), _forget_thoughts),
+    _Rule(re.compile(r"(?s:.*)max_tokens"), _lessen_length),
     _rule(r"thinking.{0,40}blocks.{0,60}(?:modified|passed back)", _forget_thoughts),
     _rule(r"\b(?:temperature|top_p|top_k)\b", _lessen_sampling),
     _rule(r"cache_control", _unmark),

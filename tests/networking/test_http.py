@@ -153,6 +153,13 @@ SLOW = [
         id="headers",
     ),
     pytest.param(
+        Recording(framing=Framing.RAW, ending=Ending.HANG),
+        Deadlines(total_timeout_s=0.05),
+        "did not begin to answer within 0.05 s",
+        "-o total_timeout_s 1",
+        id="total-before-the-headers",
+    ),
+    pytest.param(
         Recording(chunks=(b"x",), ending=Ending.HANG),
         Deadlines(idle_timeout_s=0.05),
         "fell silent: nothing more came within 0.05 s",
@@ -199,7 +206,8 @@ async def test_a_steady_stream_still_ends_at_the_total_deadline() -> None:
 
 
 @pytest.mark.requirement("networking:deadlines")
-async def test_connecting_has_its_deadline() -> None:
+@pytest.mark.parametrize("option", ["connect_timeout_s", "total_timeout_s"])
+async def test_connecting_has_its_deadline(option: str) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -211,14 +219,14 @@ async def test_connecting_has_its_deadline() -> None:
             one.connect_ex(address)
         async with open_client() as client:
             url = f"http://127.0.0.1:{address[1]}/v1"
-            limits = Deadlines(connect_timeout_s=0.05)
+            limits = Deadlines(**{option: 0.05})
 
             failure = await failure_of(fetch(client, url, limits))
         for one in waiting:
             one.close()
 
     assert isinstance(failure, TimeoutFailure)
-    assert failure.message.endswith("-o connect_timeout_s 1")
+    assert failure.message.endswith(f"-o {option} 1")
 
 
 async def test_nobody_there_is_a_connection_failure() -> None:
@@ -439,7 +447,6 @@ async def test_a_kept_connection_that_died_is_replaced_once() -> None:
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
 async def test_a_kept_connection_is_not_replaced_twice(method: str) -> None:
-    """aiohttp replaces one by itself if the method is GET."""
     answer = closing_after(1)
     async with PlaybackServer(answer) as server, open_client() as client:
         request = request_to(server.base_url, method)
@@ -451,10 +458,26 @@ async def test_a_kept_connection_is_not_replaced_twice(method: str) -> None:
     assert len(server.requests) == 3
 
 
-async def test_a_new_connection_that_dies_is_not_replaced() -> None:
+@pytest.mark.parametrize("ending", [Ending.CLOSE, Ending.RESET])
+async def test_a_kept_connection_that_began_to_answer_is_not_replaced(
+    ending: Ending,
+) -> None:
+    half = Recording(framing=Framing.RAW, chunks=(b"HTTP/1.1 2",), ending=ending)
+    async with PlaybackServer(HELLO, half, HELLO) as server, open_client() as client:
+        await fetch(client, server.base_url)
+
+        failure = await failure_of(fetch(client, server.base_url))
+
+    assert isinstance(failure, ConnectionFailure)
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+async def test_a_new_connection_that_dies_is_not_replaced(method: str) -> None:
+    """aiohttp replaces one by itself if the method is GET."""
     answer = closing_after(0)
     async with PlaybackServer(answer) as server, open_client() as client:
-        await failure_of(fetch(client, server.base_url))
+        await failure_of(send(client, request_to(server.base_url, method)))
 
     assert len(server.requests) == 1
 

@@ -49,9 +49,7 @@ def test_the_environment_names_the_proxy(
     assert host_for(environment, origin) == host
 
 
-@pytest.mark.parametrize(
-    "host", ["localhost", "a.localhost", "127.0.0.1", "127.9.9.9", "::1"]
-)
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "::1"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_this_machine_is_reached_without_a_proxy(scheme: str, host: str) -> None:
     everything: dict[str, str] = dict.fromkeys(

@@ -107,7 +107,7 @@ class HttpClient:
         """
         checked = check_request(request, self._proxies)
         ends_at = self._clock.monotonic() + deadlines.total_timeout_s
-        response = await self._send(checked, deadlines)
+        response = await self._send(checked, deadlines, ends_at)
         try:
             _check_head(response, checked)
             yield HttpResponse(
@@ -178,19 +178,22 @@ class HttpClient:
             await self._pool.close()
 
     async def _send(
-        self, request: CheckedRequest, deadlines: Deadlines
+        self, request: CheckedRequest, deadlines: Deadlines, ends_at: float
     ) -> "aiohttp.ClientResponse":
         session = self._open_session()
         from tina.networking.session import Attempt
 
-        attempt = Attempt(deadlines.headers_timeout_s)
+        def attempt_now() -> Attempt:
+            left_s = ends_at - self._clock.monotonic()
+            return Attempt(deadlines.headers_timeout_s, left_s=left_s)
+
+        attempt = attempt_now()
         try:
             return await _send_once(session, request, deadlines, attempt)
         except ConnectionFailure:
-            if not attempt.is_reused:
+            if not attempt.is_replaceable:
                 raise
-        again = Attempt(deadlines.headers_timeout_s)
-        return await _send_once(session, request, deadlines, again)
+        return await _send_once(session, request, deadlines, attempt_now())
 
     def _open_session(self) -> "aiohttp.ClientSession":
         pool = self._open_pool()
@@ -242,11 +245,11 @@ async def _send_once(
         what = f"No connection to {request.host!r}"
         raise timeout_failure(what, "connect_timeout_s", connect_s) from error
     except TimeoutError as error:
-        raise timeout_failure(
-            f"{request.host!r} did not begin to answer",
-            "headers_timeout_s",
-            deadlines.headers_timeout_s,
-        ) from error
+        what = f"{request.host!r} did not begin to answer"
+        option, limit_s = "headers_timeout_s", deadlines.headers_timeout_s
+        if attempt.is_at_the_end:
+            option, limit_s = "total_timeout_s", deadlines.total_timeout_s
+        raise timeout_failure(what, option, limit_s) from error
     except (aiohttp.ClientError, OSError) as error:
         failure = failure_to_open(error, request.host, request.proxy)
         cause = harmless_cause(error)

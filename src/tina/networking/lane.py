@@ -45,6 +45,11 @@ class Lane:
         self._eased = anyio.Event()
         """Set, and replaced, when those who wait should look again."""
 
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether the server failed so often that it is not asked now."""
+        return self._circuit.wait_s(self._clock.monotonic()) > 0
+
     def note_request(self) -> None:
         """Count a request, once, however often it is tried."""
         self._budget.note_request()

@@ -1,9 +1,10 @@
 """Where requests may go: https, or plain http to this machine.
 
 Pure. Spellings of loopback that only some resolvers understand (`127.1`, decimal or
-octal numbers) are no loopback here.
+octal numbers) are no loopback here, nor are names under `localhost`: some resolvers
+ask the network for them.
 
-Source: RFC 3986, section 3; RFC 6761, section 6.3 (names under `localhost`).
+Source: RFC 3986, section 3; RFC 6761, section 6.3.
 """
 
 import re
@@ -58,8 +59,7 @@ def check_url(url: str, *, allow_http: bool = False) -> Origin:
 
 def is_loopback(host: str) -> bool:
     """Whether a host, as in a URL, is certainly this machine."""
-    name = host.lower().rstrip(".")
-    if name == "localhost" or name.endswith(".localhost"):
+    if host.lower().rstrip(".") == "localhost":
         return True
     try:
         address = ip_address(host)

@@ -8,6 +8,7 @@ import asyncio
 import socket
 from asyncio import sslproto
 from collections.abc import Sequence
+from contextvars import ContextVar
 from ssl import SSLContext
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -32,12 +33,39 @@ _PROBES = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 60), ("TCP_KEEPCNT", 5))
 
 
 class Attempt:
-    """What is noted while a request is sent once."""
+    """What is noted while a request is sent once, and how long that may take.
 
-    def __init__(self, headers_timeout_s: float) -> None:
+    Args:
+        headers_timeout_s: from its last byte to the headers of the answer.
+        left_s: for everything, connecting included.
+    """
+
+    def __init__(self, headers_timeout_s: float, *, left_s: float) -> None:
         self.is_reused = False
-        self.headers_timeout_s = headers_timeout_s
-        self.scope = asyncio.timeout(None)
+        self.is_answered = False
+        self._headers_timeout_s = headers_timeout_s
+        self._loop = asyncio.get_running_loop()
+        self._ends_at = self._loop.time() + max(0.0, left_s)
+        self.scope = asyncio.timeout_at(self._ends_at)
+
+    @property
+    def is_replaceable(self) -> bool:
+        """Whether a kept connection was dead: not a byte of an answer came back."""
+        return self.is_reused and not self.is_answered
+
+    @property
+    def is_at_the_end(self) -> bool:
+        """Whether it is the whole that takes too long, rather than the headers."""
+        return self.scope.when() == self._ends_at
+
+    def wait_for_headers(self) -> None:
+        due = self._loop.time() + self._headers_timeout_s
+        if due < self._ends_at:
+            self.scope.reschedule(due)
+
+
+_reusing: ContextVar[Attempt | None] = ContextVar("_reusing", default=None)
+"""What goes out on a kept connection next; the library hands it no further."""
 
 
 class _CleanRequest(aiohttp.ClientRequest):
@@ -48,8 +76,13 @@ class _CleanRequest(aiohttp.ClientRequest):
     """
 
     async def send(self, conn: "Connection") -> aiohttp.ClientResponse:
-        if conn.protocol is None or conn.protocol.should_close:
+        protocol = conn.protocol
+        if protocol is None or protocol.should_close:
             raise aiohttp.ServerDisconnectedError
+        attempt = _reusing.get()
+        if attempt is not None:
+            _reusing.set(None)
+            _note_first_byte(protocol, attempt)
         return await super().send(conn)
 
 
@@ -74,7 +107,7 @@ def make_session(
     middlewares: Sequence[aiohttp.ClientMiddlewareType] = (),
 ) -> aiohttp.ClientSession:
     """A session on a pool that stays open when the session is closed."""
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         connector=connector,
         connector_owner=False,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -89,6 +122,9 @@ def make_session(
         max_field_size=MAX_HEADER_BYTES,
         max_headers=MAX_HEADERS,
     )
+    # It would send a GET twice, also on new connections, and has no public switch.
+    session._retry_connection = False  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return session
 
 
 def attempt_trace() -> aiohttp.TraceConfig:
@@ -145,17 +181,27 @@ def _make_socket(address: tuple[Any, ...]) -> socket.socket:
     return made
 
 
+def _note_first_byte(protocol: asyncio.Protocol, attempt: Attempt) -> None:
+    """Note in the attempt that an answer begins, whatever it is."""
+
+    def receive(data: bytes) -> None:
+        attempt.is_answered = True
+        del protocol.data_received  # from here on it is the method again
+        protocol.data_received(data)
+
+    protocol.data_received = receive  # type: ignore[method-assign]
+
+
 async def _note_new(_: object, context: SimpleNamespace, __: object) -> None:
     context.trace_request_ctx.is_reused = False
 
 
 async def _note_reuse(_: object, context: SimpleNamespace, __: object) -> None:
     context.trace_request_ctx.is_reused = True
+    _reusing.set(context.trace_request_ctx)
 
 
 async def _start_waiting_for_headers(
     _: object, context: SimpleNamespace, __: object
 ) -> None:
-    attempt: Attempt = context.trace_request_ctx
-    now = asyncio.get_running_loop().time()
-    attempt.scope.reschedule(now + attempt.headers_timeout_s)
+    context.trace_request_ctx.wait_for_headers()

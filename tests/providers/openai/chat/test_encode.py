@@ -147,8 +147,8 @@ def test_openai_is_told_of_the_conversation_and_not_to_keep_the_answer() -> None
     assert other.keys() == {"model", "messages", "stream", "stream_options"}
 
 
-def test_there_are_four_stop_sequences_at_most() -> None:
-    assert sent(ChatOptions(stop=tuple("abcde")))["stop"] == list("abcd")
+def test_no_stop_sequence_is_left_out_unsaid() -> None:
+    assert sent(ChatOptions(stop=tuple("abcde")))["stop"] == list("abcde")
 
 
 SAMPLING = {"temperature", "top_p", "frequency_penalty", "presence_penalty"}

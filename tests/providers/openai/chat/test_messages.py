@@ -173,6 +173,11 @@ CASES = [
         id="calls-and-results-without-each-other",
     ),
     pytest.param(
+        [message(U, "Hello?"), message(U, "Anybody?"), message(A, "Yes")],
+        [user("Hello?\n\nAnybody?"), assistant("Yes")],
+        id="prompts-that-nobody-answered",
+    ),
+    pytest.param(
         [
             message(A, call("1"), call("2"), call("3"), call("4")),
             message(T, result("1", images=(IMAGE,)), result("9", images=(IMAGE,))),
@@ -182,8 +187,7 @@ CASES = [
         [
             assistant("", tool_calls=[wire_call(str(n)) for n in (1, 2, 3, 4)]),
             *(tool(str(n)) for n in (1, 2, 3, 4)),
-            user([BELONGS, WIRE_IMAGE]),
-            user("Go on"),
+            user([BELONGS, WIRE_IMAGE, {"type": "text", "text": "Go on"}]),
         ],
         id="images-of-tools-behind-all-results",
     ),
@@ -378,11 +382,11 @@ def test_a_model_that_cannot_see_is_told_that_there_is_an_image() -> None:
 def test_models_that_think_get_their_instructions_from_the_developer(
     model: str, role: str
 ) -> None:
-    messages = [message(S, "b")]
+    messages = [message(U, "Hi"), message(S, "b")]
 
     wires = wires_of(*messages, system="a", quirks=OPENAI_QUIRKS, model=model)
 
-    assert [wire["role"] for wire in wires] == [role, role]
+    assert [wire["role"] for wire in wires] == [role, "user", role]
     assert wires_of(*messages, system="a", model=model)[0]["role"] == "system"
 
 

@@ -14,7 +14,7 @@ from tina.domain.chat import (
     Effort,
     ModelInfo,
 )
-from tina.domain.failures import InvalidInputFailure
+from tina.domain.failures import InvalidInputFailure, InvalidRequestFailure
 from tina.domain.ids import ConversationId, MessageId, ToolCallId
 from tina.domain.messages import (
     FilePart,
@@ -186,12 +186,16 @@ def test_options_that_the_protocol_does_not_have_are_left_out() -> None:
             seed=1,
             frequency_penalty=1.0,
             presence_penalty=1.0,
-            stop=("END",),
         )
     )
 
     assert (body["temperature"], body["top_p"]) == (0.5, 0.9)
-    assert body.keys().isdisjoint({"top_k", "min_p", "seed", "stop"})
+    assert body.keys().isdisjoint({"top_k", "min_p", "seed"})
+
+
+def test_stop_words_are_refused_rather_than_forgotten() -> None:
+    with pytest.raises(InvalidRequestFailure, match="Leave `stop` out"):
+        encode(**options(stop=("END",)))
 
 
 def test_a_model_that_does_not_sample_is_asked_for_no_temperature() -> None:

@@ -1,7 +1,7 @@
 """A history → the messages of chat completions.
 
-It is made fit for strict servers: answers that follow each other without a prompt
-between them are one message, a tool call without its result (or a result without its
+It is made fit for strict servers: messages of one role that follow each other are one,
+a tool call without its result (or a result without its
 call) is left out, and so is a message that says nothing. Images of tool results go
 into a message of their own behind all results, since `tool` messages hold text.
 
@@ -31,7 +31,7 @@ from tina.providers.lenient import Wire, is_mapping, read_json
 from tina.providers.openai.chat.content import encode_content, encode_part, text_part
 from tina.providers.openai.chat.quirks import ChatQuirks, ReasoningField
 from tina.providers.openai.chat.replay import Said, read_said
-from tina.providers.openai.chat.roles import alternated, joined_answers
+from tina.providers.openai.chat.roles import alternated, joined
 
 _CALL_IDS = CallIdForm(re.compile("[A-Za-z0-9_-]{1,40}"), "call_{}")
 _SHORT_CALL_IDS = CallIdForm(re.compile("[A-Za-z0-9]{9}"), "{:09d}")
@@ -89,7 +89,7 @@ class _History:
                 images.clear()
             wires += self._encode_message(number, message)
             images += self._images(number, message)
-        return joined_answers([*wires, *_shown(images)])
+        return joined([*wires, *_shown(images)])
 
     def _encode_message(self, number: int, message: Message) -> list[Wire]:
         match message.role:

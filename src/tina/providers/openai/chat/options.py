@@ -15,7 +15,6 @@ from tina.providers.openai.chat.messages import can, is_reasoning_model
 from tina.providers.openai.chat.quirks import ChatQuirks, ResponseFormat
 from tina.providers.openai.chat.tools import is_closed
 
-_MOST_STOPS = 4
 _EFFORTS = tuple(Effort)
 _SCHEMAS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -28,7 +27,7 @@ def encode_options(
     wire: Wire = {
         quirks.max_tokens_field: options.max_tokens,
         quirks.seed_field: options.seed,
-        "stop": [clean_text(word) for word in options.stop[:_MOST_STOPS]] or None,
+        "stop": [clean_text(word) for word in options.stop] or None,
         "response_format": _encode_format(options, quirks),
     }
     if quirks.effort:

@@ -8,34 +8,33 @@ _INSTRUCTIONS = frozenset({"developer", "system"})
 _GROWING = ("content", "reasoning", "reasoning_content")
 
 
-def joined_answers(wires: Sequence[Wire]) -> list[Wire]:
-    """Answers that follow each other without a prompt between them are one.
+def joined(wires: Sequence[Wire]) -> list[Wire]:
+    """Neighbors of one role are one message, since many servers refuse all else.
 
-    Such as one that was interrupted, and the rest of it.
+    Such as an answer that was interrupted and the rest of it, or a prompt that nobody
+    answered and the next one. Results of tools stay apart.
     """
-    joined: list[Wire] = []
+    apart: list[Wire] = []
     for wire in wires:
-        before = joined[-1] if joined else None
-        if before and before["role"] == wire["role"] == "assistant":
-            joined[-1] = _continued(before, wire)
+        role = wire["role"]
+        if not apart or apart[-1]["role"] != role or role == "tool":
+            apart.append(wire)
+        elif role == "assistant":
+            apart[-1] = _continued(apart[-1], wire)
         else:
-            joined.append(wire)
-    return joined
+            apart[-1] = _together(apart[-1], wire)
+    return apart
 
 
 def alternated(wires: Sequence[Wire]) -> list[Wire]:
-    """One system message, first; later ones are prompts, and neighbors are one."""
+    """One system message, first; later ones are prompts."""
     alternating: list[Wire] = []
     for wire in wires:
-        before = alternating[-1] if alternating else None
-        is_late = before is not None and before["role"] not in _INSTRUCTIONS
+        is_late = alternating and alternating[-1]["role"] not in _INSTRUCTIONS
         if is_late and wire["role"] in _INSTRUCTIONS:
             wire = {**wire, "role": "user"}
-        if before and before["role"] == wire["role"] != "tool":
-            alternating[-1] = _together(before, wire)
-        else:
-            alternating.append(wire)
-    return joined_answers(alternating)
+        alternating.append(wire)
+    return joined(alternating)
 
 
 def _continued(before: Wire, wire: Wire) -> Wire:

@@ -1,7 +1,8 @@
 """A chat request → the body of a response to create.
 
 Nothing is kept at the server: every request tells everything. The protocol has no place
-for stop words, a seed, penalties and the like.
+for a seed, penalties and the like, which are left out; nor for stop words, which change
+what an answer is, so that they are refused.
 
 Source: OpenAI API reference, "Create a model response".
 """
@@ -9,7 +10,7 @@ Source: OpenAI API reference, "Create a model response".
 from collections.abc import Mapping
 
 from tina.domain.chat import Capability, ChatOptions, ChatRequest, Effort, ModelInfo
-from tina.domain.failures import InvalidInputFailure
+from tina.domain.failures import InvalidInputFailure, InvalidRequestFailure
 from tina.domain.text import clean_text
 from tina.domain.tools import HostedTool, ToolChoice, ToolDefinition
 from tina.providers.lenient import Wire, is_list, is_mapping, read_json
@@ -58,7 +59,13 @@ def encode_request(
 
     Raises:
         InvalidInputFailure: the schema of the answer is none.
+        InvalidRequestFailure: there are stop words.
     """
+    if request.options.stop:
+        raise InvalidRequestFailure(
+            f"{provider} has no place for stop words. Leave `stop` out, or write "
+            f'protocol = "openai-chat" under [providers.{provider}] in config.toml.'
+        )
     body: Wire = {
         "model": clean_text(request.model),
         "input": encode_history(request, provider=provider),

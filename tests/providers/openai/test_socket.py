@@ -28,6 +28,7 @@ from tina.domain.failures import (
     OverloadFailure,
     ProviderFailure,
     RateLimitFailure,
+    ServerFailure,
     TimeoutFailure,
     TooLargeFailure,
     TruncatedFailure,
@@ -42,7 +43,7 @@ from tina.providers.dialect import Call, Framing
 from tina.providers.entries import Protocol, ProviderEntry
 from tina.providers.exchange import Question
 from tina.providers.openai.responses.dialect import ResponsesDialect
-from tina.providers.openai.socket import AVOIDED_S, SocketExchange
+from tina.providers.openai.socket import AVOIDED_S, SUSPECTED_S, SocketExchange
 from tina.providers.openai.sockets import MAX_AGE_S, MAX_IDLE
 from tina.testing.clock import FakeClock
 
@@ -96,6 +97,10 @@ async def answer(socket: web.WebSocketResponse, asked: Asked) -> None:
     await tell(socket, created(), delta(said), completed(said))
 
 
+HANGS_UP = 599
+"""For a server that ends the connection instead of an answer."""
+
+
 class Server:
     """Speaks the Responses API, over WebSockets as `talk` says, and over HTTP.
 
@@ -119,6 +124,8 @@ class Server:
 
     async def connect(self, request: web.Request) -> web.StreamResponse:
         self.handshakes.append(request.headers)
+        if self.status == HANGS_UP and request.transport is not None:
+            request.transport.abort()
         if self.status:
             told = request.headers.get("Authorization", "")
             return web.json_response({"error": {"message": told}}, status=self.status)
@@ -623,7 +630,7 @@ async def test_cancelling_closes_a_socket_whose_server_is_deaf_at_once() -> None
 # Where there is no WebSocket
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 426, 502])
+@pytest.mark.parametrize("status", [400, 403, 404, 426])
 async def test_where_no_socket_can_be_opened_http_is_asked(status: int) -> None:
     async with talking(status=status) as (server, client):
         events = await client.ask()
@@ -645,6 +652,35 @@ async def test_http_is_asked_for_a_while_before_the_next_try() -> None:
 
     assert (tried_before, len(server.handshakes)) == (1, 2)
     assert text_of(events) == "Hi."
+
+
+@pytest.mark.parametrize("status", [500, 502, HANGS_UP])
+async def test_a_server_that_may_be_down_is_asked_once_by_each_attempt(
+    status: int,
+) -> None:
+    async with talking(status=status) as (server, client):
+        with pytest.raises((ConnectionFailure, ServerFailure)):
+            await client.ask()
+        by_http_at_first = len(server.asked_by_http)
+        events = await client.ask()
+        client.clock.advance(AVOIDED_S - 1)
+        await client.ask()
+
+    assert text_of(events) == "By HTTP."
+    assert (by_http_at_first, len(server.asked_by_http)) == (0, 2)
+    assert len(server.handshakes) == 1
+
+
+async def test_what_http_did_not_prove_is_tried_again_soon() -> None:
+    async with talking(status=502) as (server, client):
+        with pytest.raises(ServerFailure):
+            await client.ask()
+        client.clock.advance(SUSPECTED_S)
+        server.status = 0
+        events = await client.ask()
+
+    assert text_of(events) == "Hi."
+    assert server.asked_by_http == []
 
 
 @pytest.mark.parametrize(
@@ -685,13 +721,14 @@ async def test_what_is_no_answer_goes_over_http() -> None:
 # Limits
 
 
-async def test_an_answer_that_does_not_begin_is_given_up() -> None:
+@pytest.mark.parametrize("option", ["headers_timeout_s", "total_timeout_s"])
+async def test_an_answer_that_does_not_begin_is_given_up(option: str) -> None:
     async def be_silent(socket: web.WebSocketResponse, asked: Asked) -> None:
         del socket, asked
 
     async with talking(be_silent) as (_, client):
-        with pytest.raises(TimeoutFailure, match="did not begin"):
-            await client.ask(deadlines=Deadlines(headers_timeout_s=0.05))
+        with pytest.raises(TimeoutFailure, match=f"did not begin.* -o {option}"):
+            await client.ask(deadlines=Deadlines(**{option: 0.05}))
 
 
 async def test_an_answer_that_does_not_end_is_given_up() -> None:

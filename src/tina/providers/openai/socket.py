@@ -7,7 +7,8 @@ nothing was said. All else that goes wrong is a failure like any other, and whoe
 asked decides whether to try again. That a socket closes never ends an answer.
 
 Some proxies let no WebSocket through. Then the question goes over HTTP, and if that
-works the next ones do, for a while.
+works the next ones do, for a while. Where a server that is down would look the same the
+next attempt goes over HTTP, so that none asks twice.
 
 Source: OpenAI API reference, "Responses", "WebSocket mode".
 """
@@ -26,6 +27,7 @@ from tina.domain.failures import (
     ProviderFailure,
     RateLimitFailure,
     RefusedOriginFailure,
+    ServerFailure,
     TimeoutFailure,
     TruncatedFailure,
 )
@@ -42,12 +44,14 @@ from tina.providers.openai.socket_reader import AnswerReader
 from tina.providers.openai.sockets import Connection, Connections
 
 AVOIDED_S = 600.0
-"""How long HTTP is used after no WebSocket could be opened."""
+"""How long HTTP is used where it works and no WebSocket could be opened."""
+
+SUSPECTED_S = 30.0
+"""How long it is tried before that is known."""
 
 _STALE = frozenset(
     {"previous_response_not_found", "websocket_connection_limit_reached"}
 )
-# HTTP would be refused for the same reason.
 _FINAL = (
     AuthenticationFailure,
     BillingFailure,
@@ -74,6 +78,8 @@ class SocketExchange(HttpExchange):
         super().__init__(name, entry, framing=framing, http=http, clock=clock)
         self._connections = Connections(http, clock)
         self._avoided_until_s = clock.monotonic()
+        self._is_proven = False
+        """Whether HTTP works where no WebSocket did."""
 
     async def answer(self, asked: Question) -> AsyncGenerator[Sequence[StreamEvent]]:
         """What the server says, in batches; consume under `aclosing`.
@@ -147,7 +153,12 @@ class SocketExchange(HttpExchange):
             )
         except _FINAL:
             raise
+        except (ConnectionFailure, ServerFailure):
+            self._avoided_until_s = self._clock.monotonic() + SUSPECTED_S
+            self._is_proven = False
+            raise
         except ProviderFailure:
+            self._is_proven = False
             return None
 
     async def _over_http(
@@ -155,9 +166,9 @@ class SocketExchange(HttpExchange):
     ) -> AsyncGenerator[Sequence[StreamEvent]]:
         async with aclosing(super().answer(asked)) as answer:
             async for batch in answer:
-                now_s = self._clock.monotonic()
-                if now_s >= self._avoided_until_s:
-                    self._avoided_until_s = now_s + AVOIDED_S
+                if not self._is_proven:
+                    self._is_proven = True
+                    self._avoided_until_s = self._clock.monotonic() + AVOIDED_S
                 yield batch
 
     async def _ask(

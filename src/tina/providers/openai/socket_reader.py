@@ -96,12 +96,13 @@ class AnswerReader:
     def _until_begun(self) -> "_Wait":
         limit_s = self._deadlines.headers_timeout_s
         what = f"{self._name} did not begin to answer"
-        return _Wait(limit_s, what, "headers_timeout_s", limit_s)
+        beginning = _Wait(limit_s, what, "headers_timeout_s", limit_s)
+        return min(beginning, self._until_ended(what), key=lambda wait: wait.left_s)
 
-    def _until_ended(self) -> "_Wait":
+    def _until_ended(self, what: str = "") -> "_Wait":
         return _Wait(
             self._ends_at - self._clock.monotonic(),
-            f"The answer of {self._name} did not end",
+            what or f"The answer of {self._name} did not end",
             "total_timeout_s",
             self._deadlines.total_timeout_s,
         )

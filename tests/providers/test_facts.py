@@ -1,5 +1,6 @@
 """What is known of models: who is asked for it, in which order, and when."""
 
+import anyio
 import pytest
 
 from tina.domain.chat import ModelInfo, Usage, parse_model_ref
@@ -80,6 +81,25 @@ async def test_a_local_provider_that_fails_says_nothing() -> None:
     window = await known.window_tokens(
         parse_model_ref("local:small"), prompt_tokens=9_000
     )
+
+    assert window is None
+
+
+async def test_a_local_provider_that_is_silent_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Silent(ScriptedProvider):
+        async def models(self) -> tuple[ModelInfo, ...]:
+            await anyio.sleep_forever()
+            return ()
+
+    monkeypatch.setattr("tina.providers.facts.LISTING_LIMIT_S", 0.01)
+    known = await facts(local=Silent())
+
+    with anyio.fail_after(5):
+        window = await known.window_tokens(
+            parse_model_ref("local:small"), prompt_tokens=9_000
+        )
 
     assert window is None
 

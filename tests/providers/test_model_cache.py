@@ -8,7 +8,7 @@ import pytest
 
 from tina.domain.chat import Capability, Effort, ModelInfo
 from tina.providers import model_cache
-from tina.providers.model_cache import LOCAL_TTL_S, ModelCache
+from tina.providers.model_cache import LOCAL_TTL_S, LOOK_AGAIN_S, ModelCache
 from tina.testing.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -106,6 +106,35 @@ async def test_another_process_that_asked_is_heard(
 
     assert await models.fresh("groq") == (LARGE,)
     assert await models.find("groq", "small") is None
+
+
+async def test_another_process_that_asked_first_is_heard_after_a_while(
+    folder: Path, clock: FakeClock
+) -> None:
+    models = cache(folder, clock)
+    missed = await models.find("groq", "small")
+    await cache(folder, clock).put("groq", (SMALL,))
+
+    at_once = await models.find("groq", "small")
+    clock.advance(LOOK_AGAIN_S)
+    later = await models.find("groq", "small")
+
+    assert (missed, at_once, later) == (None, None, SMALL)
+
+
+async def test_a_file_is_not_heard_against_what_was_said_since(
+    folder: Path, clock: FakeClock
+) -> None:
+    await cache(folder, FakeClock()).put("groq", (LARGE,))
+    models = cache(folder, clock)
+    clock.advance(1)
+    await models.put("groq", (SMALL,))
+    await cache(folder, FakeClock()).put("groq", (LARGE,))
+    clock.advance(DAY_S)
+
+    await models.fresh("groq")
+
+    assert await models.find("groq", "small") == SMALL
 
 
 async def test_another_address_has_said_nothing_yet(

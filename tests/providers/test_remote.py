@@ -35,6 +35,7 @@ from tina.domain.events import (
 )
 from tina.domain.failures import (
     AuthenticationFailure,
+    CircuitOpenFailure,
     ContextOverflowFailure,
     InvalidRequestFailure,
     NoKeyFailure,
@@ -750,6 +751,22 @@ async def test_tokens_are_counted_where_the_protocol_can() -> None:
 
     assert counts == [7, None]
     assert caught.value.provider == "openai"
+
+
+async def test_nothing_is_counted_at_a_server_that_is_left_alone() -> None:
+    down = Recording(status=500)
+    async with PlaybackServer(down) as server, open_http() as http:
+        entry = entry_at(server.base_url)
+        dialect = PagedDialect("openai", entry)
+        provider = make_provider(entry, http=http, dialect=dialect)
+        failures = [(await hear(provider)).failure for _ in range(6)]
+        asked_before = len(server.requests)
+
+        count = await provider.count_tokens(question())
+
+    assert isinstance(failures[-1], CircuitOpenFailure)
+    assert count is None
+    assert len(server.requests) == asked_before
 
 
 async def test_a_check_asks_for_the_list_and_raises_what_is_wrong() -> None:

@@ -6,10 +6,12 @@ only if the prompt is so large that it matters.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 
+import anyio
 import anyio.to_thread
 
-from tina.domain.chat import ModelRef, Usage
+from tina.domain.chat import ModelInfo, ModelRef, Usage
 from tina.domain.failures import Failure
 from tina.domain.ports import Providers
 from tina.providers.model_cache import ModelCache
@@ -20,6 +22,8 @@ SURELY_FITS_TOKENS = 8_000
 """Every model of a vendor in the price list takes a prompt of this size."""
 SURELY_NEAR_TOKENS = 500
 """So does every model that somebody runs at home."""
+LISTING_LIMIT_S = 3.0
+"""The answer waits for it, and does without it."""
 
 
 class KnownFacts:
@@ -74,9 +78,8 @@ class KnownFacts:
         )
 
     async def _listed_window(self, model: ModelRef) -> int | None:
-        try:
+        models: tuple[ModelInfo, ...] = ()
+        with suppress(Failure), anyio.move_on_after(LISTING_LIMIT_S):
             models = await self._providers.get(model.provider).models()
-        except Failure:
-            return None
         windows = {each.model: each.context_tokens for each in models}
         return windows.get(model.model)

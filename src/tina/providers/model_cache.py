@@ -24,6 +24,8 @@ from tina.networking.origin import check_url, is_loopback
 MAX_LIST_BYTES = 8 * 1024 * 1024
 LOCAL_TTL_S = 60.0
 """Models come and go on one's own machine, and asking for them costs nothing."""
+LOOK_AGAIN_S = 60.0
+"""A file that was not there may be by then: another process may have asked."""
 _THREADS = 2
 
 
@@ -55,7 +57,9 @@ class ModelCache:
         self._clock = clock
         self._base_urls = base_urls
         self._ttl_s = ttl_s
-        self._lists: dict[str, _List | None] = {}
+        self._lists: dict[str, _List] = {}
+        self._missed_at: dict[str, float] = {}
+        """When no file was found, in seconds of the monotonic clock."""
         self._threads = anyio.CapacityLimiter(_THREADS)
 
     async def fresh(self, provider: str) -> tuple[ModelInfo, ...] | None:
@@ -85,13 +89,21 @@ class ModelCache:
     async def clear(self) -> None:
         """Forget everything, on disk too."""
         self._lists.clear()
+        self._missed_at.clear()
         if self._folder is not None:
             await anyio.to_thread.run_sync(_remove, self._folder, limiter=self._threads)
 
     async def _held(self, provider: str) -> "_List | None":
-        if provider in self._lists:
-            return self._lists[provider]
+        held = self._lists.get(provider)
+        if held is not None or self._was_missed_lately(provider):
+            return held
         return await self._load(provider)
+
+    def _was_missed_lately(self, provider: str) -> bool:
+        missed_at = self._missed_at.get(provider)
+        if missed_at is None:
+            return False
+        return self._clock.monotonic() - missed_at < LOOK_AGAIN_S
 
     async def _load(self, provider: str) -> "_List | None":
         base_url = self._base_urls.get(provider)
@@ -99,9 +111,12 @@ class ModelCache:
             return self._lists.get(provider)
         path = _path(self._folder, provider)
         kept = await anyio.to_thread.run_sync(_read, path, limiter=self._threads)
-        is_known = kept is not None and kept.base_url == base_url
-        self._lists[provider] = _List(kept) if kept and is_known else None
-        return self._lists[provider]
+        held = self._lists.get(provider)  # since then it may have been asked here
+        if kept is None or kept.base_url != base_url:
+            self._missed_at[provider] = self._clock.monotonic()
+        elif held is None or kept.listed_at > held.listed_at:
+            held = self._lists[provider] = _List(kept)
+        return held
 
     def _is_fresh(self, held: "_List | None", provider: str) -> bool:
         if held is None:

@@ -47,6 +47,8 @@ from tina.providers.model_cache import ModelCache
 MAX_MODEL_PAGES = 20
 _LIST_BYTES = 8 * 1024 * 1024
 _SHORT = Deadlines(headers_timeout_s=20, idle_timeout_s=20, total_timeout_s=30)
+# An answer waits for it, and does without it.
+_COUNTING = Deadlines(connect_timeout_s=2, total_timeout_s=5)
 
 
 class OneModel(NamedTuple):
@@ -107,9 +109,9 @@ class RemoteProvider:
 
     async def count_tokens(self, request: ChatRequest) -> int | None:
         counting = self._dialect.count_tokens(request)
-        if counting is None:
+        if counting is None or self._lane(request.model).is_left_alone:
             return None
-        body = await self._read(counting.call, request.model)
+        body = await self._read(counting.call, request.model, deadlines=_COUNTING)
         with self._named():
             return counting.read(body)
 
@@ -152,11 +154,13 @@ class RemoteProvider:
             failure.provider = self._name
             raise
 
-    async def _read(self, call: Call, model: str = "") -> bytes:
+    async def _read(
+        self, call: Call, model: str = "", *, deadlines: Deadlines = _SHORT
+    ) -> bytes:
         key = await self._find_key()
         try:
             return await self._exchange.read(
-                call, key, deadlines=_SHORT, limit_bytes=_LIST_BYTES, model=model
+                call, key, deadlines=deadlines, limit_bytes=_LIST_BYTES, model=model
             )
         except ProviderFailure as failure:
             self._sign(failure, key)
@@ -168,11 +172,7 @@ class RemoteProvider:
     ) -> AsyncGenerator[AsyncGenerator[Sequence[StreamEvent]]]:
         key = await self._find_key()
         try:
-            lane = self._shared.traffic.lane(
-                self._exchange.origin,
-                request.model,
-                requests_per_minute=self._settings(request.model).requests_per_minute,
-            )
+            lane = self._lane(request.model)
             known = await self._shared.models.find(self._name, request.model)
             call = self._dialect.ask(request, known)
             async with aclosing(self._ask(request, call, key, lane)) as answer:
@@ -269,6 +269,13 @@ class RemoteProvider:
             asked,
             headers_timeout_s=max(begin_s, asked.headers_timeout_s),
             total_timeout_s=min(asked.total_timeout_s, max(0.0, left_s)),
+        )
+
+    def _lane(self, model: str) -> Lane:
+        return self._shared.traffic.lane(
+            self._exchange.origin,
+            model,
+            requests_per_minute=self._settings(model).requests_per_minute,
         )
 
     def _settings(self, model: str) -> OneModel:

@@ -7,6 +7,7 @@ import pytest
 from tina.assistant import Keeper, Ports
 from tina.assistant import answer as answer_module
 from tina.assistant.recovery import LOOK_INTERVAL_S
+from tina.domain.chat import Usage
 from tina.domain.conversations import NewConversation
 from tina.domain.events import BlockKind, BlockStart, TextDelta
 from tina.domain.failures import DamagedFailure, DiskFullFailure, StorageFailure
@@ -32,26 +33,37 @@ class Shared:
         self.clock = FakeClock()
         self.stores = MemoryStores(clock=self.clock, ids=FakeIds(), alive=self.alive)
         self.messages: MessageRepository = self.stores.messages
+        self.facts = FakeModelFacts()
 
     def leases(self) -> MemoryLeases:
         return MemoryLeases(ids=self.stores.ids, alive=self.alive)
 
     async def begin(self, lease_id: LeaseId | None) -> MessageId:
         conversation = await self.stores.conversations.create(NewConversation())
-        answer = Message(
+        prompt = Message(
             id=MessageId(self.stores.ids.new()),
             conversation_id=conversation.id,
             parent_id=None,
+            role=Role.USER,
+            status=MessageStatus.COMPLETE,
+            parts=(TextPart(text="x" * 400),),
+            created_at=self.stores.clock.now(),
+        )
+        answer = Message(
+            id=MessageId(self.stores.ids.new()),
+            conversation_id=conversation.id,
+            parent_id=prompt.id,
             role=Role.ASSISTANT,
             status=MessageStatus.STREAMING,
             parts=(),
             created_at=self.stores.clock.now(),
+            model="scripted:parrot",
         )
         turn = NewTurn(
             id=TurnId(self.stores.ids.new()),
             conversation_id=conversation.id,
             after=None,
-            prompt=None,
+            prompt=prompt,
             answer=answer,
             request=TurnRequest(model="scripted:parrot"),
             lease_id=lease_id,
@@ -73,7 +85,7 @@ class Shared:
             search=stores.search,
             leases=leases or self.leases(),
             providers=FakeProviders(),
-            facts=FakeModelFacts(),
+            facts=self.facts,
             clock=stores.clock,
             ids=stores.ids,
         )
@@ -89,6 +101,7 @@ class Shared:
 
 async def test_what_the_dead_said_is_kept_as_interrupted() -> None:
     shared = Shared()
+    shared.facts = FakeModelFacts(micros_per_token=2, is_loaded=False)
     dead = shared.leases()
     answer_id = await shared.begin(await dead.hold())
     await shared.stores.journal.append(
@@ -108,6 +121,10 @@ async def test_what_the_dead_said_is_kept_as_interrupted() -> None:
     assert settled == (answer_id,)
     assert answer.status is MessageStatus.INTERRUPTED
     assert answer.parts == (TextPart(text="Once upon"),)
+    assert answer.usage == Usage(
+        input_tokens=104, output_tokens=3, cost_micros=214, is_estimated=True
+    )
+    assert await shared.stores.ledger.spent_micros() == 214
 
 
 async def test_the_living_are_left_alone() -> None:

@@ -34,6 +34,7 @@ from tina.domain.failures import (
 from tina.domain.ids import ConversationId
 from tina.domain.messages import Message, MessageStatus, Role, TextPart
 from tina.domain.turns import NewTurn
+from tina.testing.facts import FakeModelFacts
 from tina.testing.memory import MemoryTurns
 from tina.testing.provider import CUT, HANG
 
@@ -174,13 +175,19 @@ async def test_an_answer_can_be_stopped_before_it_said_anything() -> None:
 
 @pytest.mark.requirement("turn:leaving:keeps-text")
 async def test_a_leaving_process_leaves_the_answer_interrupted() -> None:
-    async with house("Once upon", HANG) as here:
+    facts = FakeModelFacts(micros_per_token=2, is_loaded=False)
+    async with house("Once upon", HANG, facts=facts) as here:
         turn = await here.send()
         await wait_for_text(turn)
         here.group.cancel_scope.cancel()
     answer = await here.stored(turn)
 
     assert (answer.status, answer.text) == (MessageStatus.INTERRUPTED, "Once upon")
+    assert answer.usage is not None
+    assert answer.usage.is_estimated
+    assert answer.usage.cost_micros == 2 * (
+        (answer.usage.input_tokens or 0) + (answer.usage.output_tokens or 0)
+    )
     assert here.provider.closed == 1
 
 

@@ -2,15 +2,19 @@
 
 import logging
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import anyio
+from msgspec.structs import replace
 
 from tina.assistant.answer import Answer
+from tina.assistant.context import fit, guess_usage, history_for
 from tina.assistant.ports import Ports
+from tina.domain.chat import parse_model_ref
 from tina.domain.failures import (
     BusyFailure,
     DiskFullFailure,
+    Failure,
     StorageFailure,
     TooLargeFailure,
 )
@@ -19,6 +23,7 @@ from tina.domain.messages import Message
 from tina.domain.turns import OpenTurn
 
 LOOK_INTERVAL_S = 1.0
+PRICE_LIMIT_S = 5.0
 
 _logger = logging.getLogger(__name__)
 
@@ -124,4 +129,21 @@ class Keeper:
         except TooLargeFailure:
             # What came before the limit is kept, as while it streamed.
             _logger.warning("answer_too_long")
-        return answer.given(message).interrupted(answer.parts(), answer.usage)
+        ending = answer.given(message).interrupted(answer.parts(), answer.usage)
+        return await self._paid(ending) if answer.has_begun else ending
+
+    async def _paid(self, ending: Message) -> Message:
+        """The end with what it used and cost, as far as that can be guessed."""
+        branch: tuple[Message, ...] = ()
+        with suppress(StorageFailure):  # what was said is settled in any case
+            if ending.parent_id is not None:
+                branch = await self._ports.messages.list_branch(ending.parent_id)
+        sent = history_for(branch)[ending.notes.left_out_messages :]
+        asked = fit(sent, system=None, budget=None)
+        usage = guess_usage(asked, ending.parts, counted=ending.usage)
+        with anyio.move_on_after(PRICE_LIMIT_S), suppress(Failure):
+            cost = await self._ports.facts.cost_micros(
+                parse_model_ref(ending.model or ""), usage, may_load=True
+            )
+            usage = replace(usage, cost_micros=cost)
+        return replace(ending, usage=usage)

@@ -190,12 +190,12 @@ class Turn:
                 ending = self._stopped()
             ending = await self._counted(asking, ending)
         finally:
+            is_leaving = ending is None
             if ending is None:
-                answer = self._said.given(self._answer)
-                ending = answer.interrupted(self._said.parts(), self._said.usage)
+                ending = self._guessed(self._interrupted())
             try:
                 await self._settle(ending)
-                if self.is_unpriced and is_alone():
+                if self.is_unpriced and (is_leaving or is_alone()):
                     await self.enter_cost(asking)
             finally:
                 self._tell_the_end()
@@ -238,23 +238,35 @@ class Turn:
 
         The first price of a process is not: the end does not wait for it.
         """
+        ending = self._guessed(ending)
         usage = ending.usage
-        is_counted = usage is not None and self._said.finish is not None
-        if self._said.has_begun and not is_counted:
-            # What was counted so far, at its beginning, says little of the answer.
-            usage = guess_usage(self._fitted, ending.parts, counted=usage)
         if usage is None:
             return ending
         with anyio.move_on_after(PRICE_LIMIT_S), suppress(Failure):
             usage = await asking.priced(ending.model or "", usage, may_load=False)
         return msgspec.structs.replace(ending, usage=usage)
 
+    def _guessed(self, ending: Message) -> Message:
+        """The end with a guess of what it used, if it was not counted to the end."""
+        is_counted = ending.usage is not None and self._said.finish is not None
+        if is_counted or not self._said.has_begun:
+            return ending
+        # What was counted so far, at its beginning, says little of the answer.
+        usage = guess_usage(self._fitted, ending.parts, counted=ending.usage)
+        return msgspec.structs.replace(ending, usage=usage)
+
     async def enter_cost(self, asking: Asking) -> None:
-        """Add what it cost to an end that is stored without it."""
+        """Add what it cost to an end that is stored without it.
+
+        Also when everybody is leaving: nobody else would.
+        """
         answer, usage = self._answer, self._answer.usage
         if self._failure_to_store is not None or usage is None:
             return
-        with anyio.move_on_after(PRICE_LIMIT_S), suppress(Failure):
+        with (
+            anyio.move_on_after(PRICE_LIMIT_S, shield=True),
+            suppress(Failure),
+        ):
             priced = await asking.priced(answer.model or "", usage, may_load=True)
             if priced.cost_micros is not None:
                 await asking.enter_cost(answer.id, priced.cost_micros)
@@ -284,6 +296,10 @@ class Turn:
     def _stopped(self) -> Message:
         answer = self._said.given(self._answer)
         return answer.stopped(self._said.parts(), self._said.usage)
+
+    def _interrupted(self) -> Message:
+        answer = self._said.given(self._answer)
+        return answer.interrupted(self._said.parts(), self._said.usage)
 
     async def _settle(self, ending: Message) -> None:
         """Store the end; whatever happens, who waits for it is told.

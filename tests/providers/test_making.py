@@ -17,7 +17,7 @@ from tina.providers.catalog import build_catalog, shipped_tables
 from tina.providers.making import factories
 from tina.providers.model_cache import ModelCache
 from tina.providers.registry import ProviderRegistry
-from tina.providers.remote import Shared
+from tina.providers.remote import OneModel, Shared
 from tina.storage.secrets import EnvironmentSecretStore
 from tina.testing.server import PlaybackServer, ReceivedRequest, Recording
 
@@ -33,7 +33,9 @@ BROKEN = Recording(
 
 @asynccontextmanager
 async def opened(
-    tables: Mapping[str, Table], environment: Mapping[str, str]
+    tables: Mapping[str, Table],
+    environment: Mapping[str, str],
+    of_models: Mapping[str, OneModel] = {},
 ) -> AsyncGenerator[ProviderRegistry]:
     """As an app puts it together."""
     catalog = build_catalog(shipped_tables(), tables, environment=environment)
@@ -45,6 +47,7 @@ async def opened(
         traffic=Traffic(clock),
         models=ModelCache(None, clock=clock, base_urls=catalog.base_urls),
         policy=RetryPolicy(attempts=1),
+        of_models=of_models,
     )
     async with open_http(clock) as http:
         providers = ProviderRegistry(
@@ -58,9 +61,12 @@ async def opened(
 
 
 async def ask(
-    name: str, tables: Mapping[str, Table], environment: Mapping[str, str]
+    name: str,
+    tables: Mapping[str, Table],
+    environment: Mapping[str, str],
+    of_models: Mapping[str, OneModel] = {},
 ) -> None:
-    async with opened(tables, environment) as providers:
+    async with opened(tables, environment, of_models) as providers:
         with anyio.fail_after(10):
             _, failure = await hear(providers.get(name))
     assert failure is not None
@@ -112,6 +118,21 @@ async def test_the_way_to_the_server_is_the_entrys_choice(
         await ask("mine", {"mine": table}, {})
 
     assert server.requests[0].headers.get("upgrade") == upgrade
+
+
+@pytest.mark.parametrize(
+    ("model", "window_tokens"), [("box:asked", 50_000), ("box:other", 16_384)]
+)
+async def test_ollama_loads_a_model_with_the_window_that_a_person_gave_it(
+    model: str, window_tokens: int
+) -> None:
+    async with PlaybackServer(BROKEN) as server:
+        table = {"protocol": "ollama", "base_url": server.base_url, "key": "none"}
+        own = {model: OneModel(context_tokens=50_000), "lab:parrot": OneModel()}
+        await ask("box", {"box": table}, {}, own)
+
+    (request,) = server.requests
+    assert json.loads(request.body)["options"]["num_ctx"] == window_tokens
 
 
 async def test_openai_elsewhere_speaks_chat_and_is_asked_without_a_key() -> None:

@@ -19,7 +19,7 @@ def make_provider(
     name: str, entry: ProviderEntry, *, http: HttpClient, shared: Shared
 ) -> RemoteProvider:
     """The provider of an entry; `http` and what is shared stay the caller's."""
-    dialect = _dialect(name, entry)
+    dialect = _dialect(name, entry, shared)
     exchange = _exchange(name, entry, dialect, http, shared)
     return RemoteProvider(
         name, entry, dialect=dialect, exchange=exchange, shared=shared
@@ -36,7 +36,7 @@ def factories(
     }
 
 
-def _dialect(name: str, entry: ProviderEntry) -> Dialect:
+def _dialect(name: str, entry: ProviderEntry, shared: Shared) -> Dialect:
     match entry.protocol:
         case Protocol.ANTHROPIC:
             from tina.providers.anthropic.dialect import AnthropicDialect
@@ -53,7 +53,7 @@ def _dialect(name: str, entry: ProviderEntry) -> Dialect:
         case Protocol.OLLAMA:
             from tina.providers.ollama.dialect import OllamaDialect
 
-            return OllamaDialect(name, entry)
+            return OllamaDialect(name, entry, windows=shared.windows_of(name))
         case _:
             assert_never(entry.protocol)
 

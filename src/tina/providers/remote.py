@@ -56,6 +56,7 @@ class OneModel(NamedTuple):
 
     headers_timeout_s: float | None = None
     requests_per_minute: float | None = None
+    context_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,15 @@ class Shared:
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     of_models: Mapping[str, OneModel] = field(default_factory=dict[str, OneModel])
     """What a person set for single models, by `provider:model`."""
+
+    def windows_of(self, provider: str) -> Mapping[str, int]:
+        """For its models that a person gave a window, the size in tokens."""
+        return {
+            model: each.context_tokens
+            for name, each in self.of_models.items()
+            for owner, _, model in [name.partition(":")]
+            if owner == provider and each.context_tokens is not None
+        }
 
 
 class RemoteProvider:

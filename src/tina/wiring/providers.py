@@ -133,7 +133,9 @@ def _local_factory(paths: Paths, clock: Clock) -> Callable[[], Provider]:
 
 def _settings(configuration: Configuration) -> Mapping[str, OneModel]:
     return {
-        name: OneModel(model.headers_timeout_s, model.requests_per_minute)
+        name: OneModel(
+            model.headers_timeout_s, model.requests_per_minute, model.context_tokens
+        )
         for name, model in configuration.models.items()
     }
 

@@ -7,7 +7,8 @@ with tools is longer than that. The whole window of a model is no choice either:
 are trained for 128k tokens and more, and the memory is taken at once (with a model of
 8 billion parameters 128 KiB for each token, 16 GiB for 128k). So it is
 16,384 tokens, 2 GiB with such a model, or less where the model is known to be trained
-for less; `context_tokens` of the entry is for people who have more memory, or less.
+for less; `context_tokens`, of the entry or of one model, is for people who have more
+memory, or less.
 Models of Ollama's cloud have their whole window, and nothing is said about it.
 
 The list of models names this window, so that what is sent is chosen to fit it.
@@ -17,6 +18,7 @@ Pure.
 Source: Ollama's documentation, "Context length", "Cloud models", "API".
 """
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from tina.domain.chat import ChatRequest, ModelInfo
@@ -37,10 +39,19 @@ _CLOUD_TAG = ("-cloud", ":cloud")
 
 
 class OllamaDialect:
-    """Fulfils `Dialect`. The entry's base URL ends before `/api`."""
+    """Fulfils `Dialect`.
 
-    def __init__(self, name: str, entry: ProviderEntry) -> None:
+    Args:
+        name: of the entry.
+        entry: its base URL ends before `/api`.
+        windows: for models that a person gave one of their own, its size in tokens.
+    """
+
+    def __init__(
+        self, name: str, entry: ProviderEntry, *, windows: Mapping[str, int] = {}
+    ) -> None:
         self._name = name
+        self._windows = windows
         self._is_cloud = is_cloud(entry.base_url)
         self._window_tokens = (
             None if self._is_cloud else entry.context_tokens or WINDOW_TOKENS
@@ -103,7 +114,8 @@ class OllamaDialect:
         most = self._window_tokens
         if most is None or model.endswith(_CLOUD_TAG):
             return None
-        return min(most, (known and known.context_tokens) or most)
+        own = self._windows.get(model)
+        return own or min(most, (known and known.context_tokens) or most)
 
 
 def is_cloud(base_url: str) -> bool:

@@ -1,7 +1,8 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from itertools import pairwise
 
 import anyio
 import pytest
@@ -310,6 +311,44 @@ NONSENSE = [
     pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: -4\r\n\r\n", id="length"),
     pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n\r\n", id="ssh"),
 ]
+
+
+TRAILED = [
+    pytest.param(b"Content-Length: 5\r\n\r\nhello", b"junk", id="after-the-length"),
+    pytest.param(
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        b"junk",
+        id="after-the-last-chunk",
+    ),
+    pytest.param(
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        b"zz\r\n",
+        id="instead-of-the-last-chunk",
+    ),
+]
+
+
+@pytest.mark.parametrize(("answer", "junk"), TRAILED)
+@pytest.mark.parametrize("cuts", [(), (10,), (18,), (40,)])
+async def test_what_came_is_not_lost_to_nonsense_right_behind_it(
+    answer: bytes, junk: bytes, cuts: tuple[int, ...]
+) -> None:
+    """All in one segment, which the library would drop as a whole."""
+    whole = b"HTTP/1.1 200 OK\r\n" + answer + junk
+    pieces = tuple(whole[a:b] for a, b in pairwise((0, *cuts, len(whole))))
+    recording = Recording(chunks=pieces, framing=Framing.RAW, ending=Ending.HANG)
+    got = [b""]
+
+    async def read(client: HttpClient, url: str) -> None:
+        async with client.open(request_to(url), deadlines=Deadlines()) as response:
+            async for chunk in response.chunks():
+                got[0] += chunk
+
+    async with PlaybackServer(recording) as server, open_client() as client:
+        with suppress(ProtocolFailure):  # the last of them has no end
+            await read(client, server.base_url)
+
+    assert got == [b"hello"]
 
 
 async def test_a_body_that_turns_into_nonsense_is_a_protocol_failure() -> None:

@@ -131,6 +131,20 @@ async def test_a_turn_that_would_come_too_late_is_refused_at_once(
     assert clock.slept == []
 
 
+async def test_what_a_server_resets_much_later_is_not_waited_for(
+    lane: Lane, clock: FakeClock
+) -> None:
+    lane.learn({**USED_UP, "x-ratelimit-reset-requests": "20m"})
+
+    with pytest.raises(RateLimitFailure, match="for 20 min") as no:
+        await take_turn(lane)
+    clock.advance(60)
+    later = await take_turn(lane)
+
+    assert no.value.retry_after_s == 1_200
+    assert later == []
+
+
 async def test_a_turn_that_comes_just_in_time_is_waited_for(lane: Lane) -> None:
     lane.learn(USED_UP)
 

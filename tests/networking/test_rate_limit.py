@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 
 from tina.domain.failures import InvalidInputFailure
 from tina.networking.rate_headers import LimitState
-from tina.networking.rate_limit import RateLimiter, Reservation
+from tina.networking.rate_limit import LONGEST_HOLD_S, RateLimiter, Reservation
 
 A_MOMENT_S = 0.0011
 """Being a millisecond early is being on time."""
@@ -105,9 +105,31 @@ def test_who_has_left_or_gone_gives_nothing_back() -> None:
 
 def test_after_a_limit_is_used_up_nobody_leaves_before_its_reset() -> None:
     limiter = RateLimiter(requests_per_minute=None)
-    limiter.learn([limit("requests", 0, 3_600)], now=0)
+    limiter.learn([limit("requests", 0, 60)], now=0)
 
-    assert leave_times(limiter, 3) == [3_600] * 3
+    assert leave_times(limiter, 3) == [60] * 3
+
+
+def test_a_reset_that_is_far_away_is_not_waited_for_and_asked_about_in_a_minute() -> (
+    None
+):
+    limiter = RateLimiter(requests_per_minute=None)
+    limiter.learn([limit("requests", 1, 1_200)], now=0)
+    first, second = limiter.reserve(0), limiter.reserve(0)
+
+    hopeless = [limiter.hopeless_s(each, 10) for each in (first, second)]
+    later = limiter.hopeless_s(second, 60)
+
+    assert hopeless == [None, 1_190]
+    assert later is None
+    assert limiter.wait_s(second, 60) == 0.0
+
+
+def test_a_reset_that_is_near_is_waited_for() -> None:
+    limiter = RateLimiter(requests_per_minute=None)
+    limiter.learn([limit("requests", 0, 60)], now=0)
+
+    assert limiter.hopeless_s(limiter.reserve(0), 0) is None
 
 
 def test_only_what_is_left_leaves_before_the_reset() -> None:
@@ -119,12 +141,12 @@ def test_only_what_is_left_leaves_before_the_reset() -> None:
 
 def test_after_a_reset_as_many_leave_at_once_as_ever() -> None:
     limiter = RateLimiter(requests_per_minute=30)
-    limiter.learn([limit("requests", 2, 100)], now=0)
+    limiter.learn([limit("requests", 2, 50)], now=0)
     waiting = [limiter.reserve(0) for _ in range(6)]
 
     waits = [limiter.wait_s(each, 0) for each in waiting]
 
-    assert waits == pytest.approx([0, 0, 100, 100, 100, 100 + 60 / 28])
+    assert waits == pytest.approx([0, 0, 50, 50, 50, 50 + 60 / 28])
 
 
 def test_who_gets_what_another_leaves_is_eased() -> None:
@@ -282,7 +304,7 @@ class Queue(RuleBasedStateMachine):
     @rule(remaining=st.integers(0, 5), reset_s=st.floats(0, 100))
     def the_server_tells(self, remaining: int, reset_s: float) -> None:
         self.limiter.learn([limit("requests", remaining, reset_s)], now=self.now)
-        self.allowed = (remaining, self.now + reset_s)
+        self.allowed = (remaining, self.now + min(LONGEST_HOLD_S, reset_s))
         self.look_again(is_news=True)
 
     @rule(asked_s=st.floats(0, 100))

@@ -169,6 +169,16 @@ async def test_a_key_in_the_headers_of_an_answer_is_not_part_of_it() -> None:
     assert "req-***" in repr(events[0])
 
 
+async def test_a_key_in_a_list_of_models_is_neither_shown_nor_kept() -> None:
+    body = b'{"data":[{"id":"' + ECHO + b'"},{"id":"fine"}]}'
+    recording = Recording(headers=(("Content-Type", JSON),), chunks=(body,))
+    async with serving(recording) as provider:
+        models = await provider.models()
+
+    assert KEY not in repr(models)
+    assert models[1].model == "fine"
+
+
 async def test_what_the_server_masked_itself_stays_as_it_is() -> None:
     body = b'{"error":{"message":"Incorrect API key provided: sk-Ve****cret."}}'
 

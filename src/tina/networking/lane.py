@@ -90,7 +90,8 @@ class Lane:
 
         Raises:
             CircuitOpenFailure: the server is left alone; nobody needs to wait for that.
-            RateLimitFailure: the turn comes after `ends_at`.
+            RateLimitFailure: the turn comes after `ends_at`, or the server names a
+                time that nobody waits for.
         """
         place = self._limiter.reserve(self._clock.monotonic())
         try:
@@ -101,8 +102,11 @@ class Lane:
                 if wait_s == 0.0:
                     self._limiter.use(place, now)
                     return
+                hopeless_s = self._limiter.hopeless_s(place, now)
+                if hopeless_s is not None:
+                    raise _limited(name, hopeless_s)
                 if now + wait_s > ends_at:
-                    raise _too_late(name, wait_s)
+                    raise _limited(name, wait_s)
                 yield wait_s
                 await self._sleep_until(now + wait_s, eased)
         finally:
@@ -199,10 +203,10 @@ def _refuse_for(wait_s: float, name: str) -> None:
         )
 
 
-def _too_late(name: str, wait_s: float) -> RateLimitFailure:
+def _limited(name: str, wait_s: float) -> RateLimitFailure:
     return RateLimitFailure(
-        f"{name} takes no more requests for {wait_in_words(wait_s)}; that is longer "
-        "than this answer may take. Try again then, or ask another model: "
+        f"{name} takes no more requests for {wait_in_words(wait_s)}; that is too long "
+        "to wait for. Try again then, or ask another model: "
         "`tina models list` shows them.",
         retry_after_s=wait_s,
     )

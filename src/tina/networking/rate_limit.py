@@ -29,7 +29,7 @@ from tina.domain.failures import InvalidInputFailure
 from tina.networking.rate_headers import LimitState
 
 LONGEST_HOLD_S = 60.0
-"""For what may be about one request only: its tokens, its refusal."""
+"""Nobody is held back any longer by what a server said: then it is asked again."""
 _TOKENS = frozenset({"tokens", "input-tokens", "output-tokens"})
 _ON_TIME_S = 0.001
 _LATE_S = 1.0
@@ -47,10 +47,14 @@ class Reservation:
 
 
 class _Gate(msgspec.Struct):
-    """So many more may leave before `until`."""
+    """So many more may leave before `until`; the server's limit is reset at `reset_at`.
+
+    That may be later: nobody waits that long.
+    """
 
     left: int
     until: float
+    reset_at: float
 
 
 class RateLimiter:
@@ -94,6 +98,17 @@ class RateLimiter:
         # Clocks and sums are no better than that.
         return wait_s if wait_s > _ON_TIME_S else 0.0
 
+    def hopeless_s(self, reservation: Reservation, now: float) -> float | None:
+        """Seconds to a reset that is too far away to wait for, if there is one."""
+        position = self._position(reservation)
+        resets = [
+            gate.reset_at - now
+            for gate in self._gates.values()
+            if gate.left <= position and gate.until > now
+        ]
+        longest_s = max(resets, default=0.0)
+        return longest_s if longest_s > LONGEST_HOLD_S else None
+
     def use(self, reservation: Reservation, now: float) -> None:
         """The request leaves: `wait_s` has just said that it may."""
         self.release(reservation)
@@ -111,13 +126,13 @@ class RateLimiter:
         """Take what the server says; of each limit the last word counts."""
         for limit in limits:
             if limit.name == "requests":
-                gate = _Gate(limit.remaining, now + limit.reset_s)
+                left, hold_s = limit.remaining, limit.reset_s
             elif limit.name in _TOKENS:
-                hold_s = 0.0 if limit.remaining else limit.reset_s
-                gate = _Gate(0, now + min(LONGEST_HOLD_S, hold_s))
+                left, hold_s = 0, 0.0 if limit.remaining else limit.reset_s
             else:
                 continue
-            self._gates[limit.name] = gate
+            until = now + min(LONGEST_HOLD_S, hold_s)
+            self._gates[limit.name] = _Gate(left, until, now + hold_s)
 
     def note_refusal(self, retry_after_s: float | None, now: float) -> None:
         """The server refused a request, and said when to ask again, or did not."""

@@ -79,10 +79,8 @@ class _CleanRequest(aiohttp.ClientRequest):
         protocol = conn.protocol
         if protocol is None or protocol.should_close:
             raise aiohttp.ServerDisconnectedError
-        attempt = _reusing.get()
-        if attempt is not None:
-            _reusing.set(None)
-            _note_first_byte(protocol, attempt)
+        _receive_head_first(protocol, _reusing.get())
+        _reusing.set(None)
         return await super().send(conn)
 
 
@@ -181,14 +179,31 @@ def _make_socket(address: tuple[Any, ...]) -> socket.socket:
     return made
 
 
-def _note_first_byte(protocol: asyncio.Protocol, attempt: Attempt) -> None:
-    """Note in the attempt that an answer begins, whatever it is."""
+def _receive_head_first(protocol: asyncio.Protocol, attempt: Attempt | None) -> None:
+    """Let the library see the head of the answer before what arrived with it.
+
+    It would drop the whole of it if something further behind is wrong. And note in the
+    attempt that an answer begins, whatever it is.
+    """
+    seen = b""
 
     def receive(data: bytes) -> None:
-        attempt.is_answered = True
+        nonlocal seen
+        if attempt is not None:
+            attempt.is_answered = True
+        seen = seen[-3:] + data
+        end = seen.find(b"\r\n\r\n")
+        if end < 0:
+            method(data)
+            return
         del protocol.data_received  # from here on it is the method again
-        protocol.data_received(data)
+        body_at = end + 4 - (len(seen) - len(data))
+        method(data[:body_at])
+        if body_at < len(data):
+            method(data[body_at:])
 
+    method = protocol.data_received
+    # The checker takes methods for unchangeable; this one is the instance's own.
     protocol.data_received = receive  # type: ignore[method-assign]
 
 

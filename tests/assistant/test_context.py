@@ -278,3 +278,24 @@ def test_a_request_is_to_the_model_that_is_asked_now() -> None:
 
     assert (request.model, request.system, request.cache_key) == ("d", "S", "k")
     assert (request.options.seed, request.messages) == (1, tuple(talk(0)))
+
+
+def test_a_file_without_a_byte_is_told_instead_of_sent() -> None:
+    prompt = message(
+        Role.USER,
+        "What is it?",
+        ImagePart(media_type="image/png", data=b""),
+        FilePart(media_type="text/plain", data=b"x", name="a.txt"),
+    )
+
+    request = request_for(
+        TurnRequest(model="a:b"),
+        model="a:b",
+        system=None,
+        messages=(prompt,),
+        cache_key="k",
+    )
+
+    kinds = [type(part) for part in request.messages[0].parts]
+    assert kinds == [TextPart, TextPart, FilePart]
+    assert "left out" in request.messages[0].text

@@ -23,6 +23,7 @@ from tina.providers.history import (
     is_own,
     own_replay,
     pair_calls,
+    plain_tool_name,
 )
 
 FORM = CallIdForm(re.compile("[a-z0-9]{1,4}"), "c{}")
@@ -211,3 +212,19 @@ def test_a_replay_is_given_to_its_own_provider_only() -> None:
     assert own_replay(answer, provider="house") == "{}"
     assert own_replay(answer, provider="other") is None
     assert own_replay(message(ASSISTANT, TEXT), provider="house") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("look_up-2", "look_up-2"),
+        ("bad name!", "bad_name_"),
+        ("lo\0ok", "look"),
+        ("ä" * 200, "_" * 64),
+        ("", "tool"),
+    ],
+)
+def test_a_tool_of_another_provider_has_a_name_that_each_vendor_takes(
+    name: str, expected: str
+) -> None:
+    assert plain_tool_name(name) == expected

@@ -22,6 +22,7 @@ from tina.domain.messages import (
     Message,
     Part,
     Role,
+    TextPart,
     ToolCallPart,
     ToolResultPart,
 )
@@ -89,12 +90,29 @@ def request_for(
     """
     return ChatRequest(
         model=parse_model_ref(model).model,
-        messages=messages,
+        messages=tuple(map(_without_empty_files, messages)),
         system=system,
         options=request.options,
         deadlines=request.deadlines,
         cache_key=cache_key,
     )
+
+
+def _without_empty_files(message: Message) -> Message:
+    """Vendors refuse the whole conversation for one file without a byte."""
+    if not any(map(_is_empty_file, message.parts)):
+        return message
+    parts = (
+        TextPart(text="[A file without any content was left out.]")
+        if _is_empty_file(part)
+        else part
+        for part in message.parts
+    )
+    return replace(message, parts=tuple(parts))
+
+
+def _is_empty_file(part: Part) -> bool:
+    return isinstance(part, ImagePart | FilePart) and not part.data
 
 
 def budget_tokens(window_tokens: int, *, answer_tokens: int | None) -> int:

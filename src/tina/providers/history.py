@@ -15,6 +15,9 @@ from typing import NamedTuple
 from tina.domain.chat import ChatRequest
 from tina.domain.ids import ToolCallId
 from tina.domain.messages import Message, Role, ToolCallPart, ToolResultPart
+from tina.domain.text import clean_text
+
+_NO_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 class Place(NamedTuple):
@@ -73,6 +76,14 @@ def _answered(
         if isinstance(part, ToolResultPart) and waiting.get(part.call_id):
             call = waiting[part.call_id].pop(0)
             yield call, Place(number, index), part.call_id
+
+
+def plain_tool_name(name: str, *, longest: int = 64) -> str:
+    """A name that each vendor takes, the same for the same name.
+
+    What a history holds was named by another provider, perhaps by rules of its own.
+    """
+    return _NO_NAME.sub("_", clean_text(name))[:longest] or "tool"
 
 
 class _Ids:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 
 import msgspec
 
@@ -24,6 +25,7 @@ SETTINGS = re.compile(
 """Variables that say who is asked, and with which key."""
 MAX_SETTINGS = 64
 DIGEST_CHARS = 16
+SALT_BYTES = 16
 MAX_NOTE_BYTES = 16_384
 
 
@@ -55,8 +57,10 @@ def noted(path: Path, environment: Mapping[str, str]) -> Generator[None]:
 
     Digests only: enough to see that one differs, too little to know any.
     """
+    salt = token_hex(SALT_BYTES)
+    note = _Note(salt=salt, digests=_digests(environment, salt))
     with suppress(OSError):  # on a full disk questions are answered all the same
-        path.write_bytes(msgspec.json.encode(_digests(environment)))
+        path.write_bytes(msgspec.json.encode(note))
     try:
         yield
     finally:
@@ -77,8 +81,8 @@ def refuse_other_settings(path: Path, environment: Mapping[str, str]) -> None:
     theirs = None if is_free else _read(path)
     if theirs is None:  # none runs, or it has only begun, or is about to leave
         return
-    ours = _digests(environment)
-    others = [name for name in ours if theirs.get(name) != ours[name]]
+    ours = _digests(environment, theirs.salt)
+    others = [name for name in ours if theirs.digests.get(name) != ours[name]]
     if others:
         raise InvalidInputFailure(
             f"A worker is running that was started with another {' and '.join(others)}"
@@ -87,24 +91,29 @@ def refuse_other_settings(path: Path, environment: Mapping[str, str]) -> None:
         )
 
 
-def _digests(environment: Mapping[str, str]) -> dict[str, str]:
+class _Note(msgspec.Struct, frozen=True, kw_only=True):
+    salt: str
+    digests: dict[str, str]
+
+
+def _digests(environment: Mapping[str, str], salt: str) -> dict[str, str]:
     names = sorted(name for name in environment if SETTINGS.fullmatch(name))
     values = {name: environment[name].strip() for name in names[:MAX_SETTINGS]}
     return {
-        name: hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()[
-            :DIGEST_CHARS
-        ]
+        name: hashlib.sha256(
+            f"{salt}{value}".encode("utf-8", "surrogateescape")
+        ).hexdigest()[:DIGEST_CHARS]
         for name, value in values.items()
         if value
     }
 
 
-def _read(path: Path) -> dict[str, str] | None:
+def _read(path: Path) -> _Note | None:
     """What the holder noted; None if it has noted nothing."""
     with path.open("rb") as file:
         note = file.read(MAX_NOTE_BYTES)
     try:
-        return msgspec.json.decode(note, type=dict[str, str])
+        return msgspec.json.decode(note, type=_Note)
     except msgspec.DecodeError:
         return None
 

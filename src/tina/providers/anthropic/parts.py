@@ -18,6 +18,7 @@ from tina.domain.messages import (
 )
 from tina.domain.text import clean_text
 from tina.providers.anthropic.inputs import encode_input
+from tina.providers.history import plain_tool_name
 from tina.providers.lenient import Wire
 
 _IMAGES = frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"})
@@ -34,6 +35,7 @@ _TEXTS = frozenset(
     }
 )
 _TITLE_CHARS = 200
+_TOOL_NAME_CHARS = 128
 
 
 def encode_text(text: str) -> list[Wire]:
@@ -76,7 +78,7 @@ def encode_call(part: ToolCallPart, call_id: str) -> Wire:
     return {
         "type": "tool_use",
         "id": call_id,
-        "name": clean_text(part.tool),
+        "name": plain_tool_name(part.tool, longest=_TOOL_NAME_CHARS),
         "input": encode_input(clean_text(part.arguments)),
     }
 

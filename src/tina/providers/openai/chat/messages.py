@@ -26,7 +26,14 @@ from tina.domain.messages import (
     ToolResultPart,
 )
 from tina.domain.text import clean_text
-from tina.providers.history import CallIdForm, Place, is_own, own_replay, pair_calls
+from tina.providers.history import (
+    CallIdForm,
+    Place,
+    is_own,
+    own_replay,
+    pair_calls,
+    plain_tool_name,
+)
 from tina.providers.lenient import Wire, is_mapping, read_json
 from tina.providers.openai.chat.content import encode_content, encode_part, text_part
 from tina.providers.openai.chat.quirks import ChatQuirks, ReasoningField
@@ -201,7 +208,10 @@ def _shown(images: list[Wire]) -> list[Wire]:
 
 
 def _encode_call(part: ToolCallPart, call_id: str, extra: msgspec.Raw | None) -> Wire:
-    function = {"name": clean_text(part.tool), "arguments": _object(part.arguments)}
+    function = {
+        "name": plain_tool_name(part.tool),
+        "arguments": _object(part.arguments),
+    }
     wire: Wire = {"id": call_id, "type": "function", "function": function}
     return wire if extra is None else {**wire, "extra_content": extra}
 

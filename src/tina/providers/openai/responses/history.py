@@ -32,7 +32,14 @@ from tina.domain.messages import (
     ToolResultPart,
 )
 from tina.domain.text import clean_text
-from tina.providers.history import CallIdForm, Place, is_own, own_replay, pair_calls
+from tina.providers.history import (
+    CallIdForm,
+    Place,
+    is_own,
+    own_replay,
+    pair_calls,
+    plain_tool_name,
+)
 from tina.providers.lenient import Wire
 from tina.providers.openai.responses.replay import Replayer, read_replay
 
@@ -147,7 +154,7 @@ def _encode_call(part: ToolCallPart, call_id: str) -> Wire:
     return {
         "type": "function_call",
         "call_id": call_id,
-        "name": clean_text(part.tool),
+        "name": plain_tool_name(part.tool),
         "arguments": clean_text(part.arguments) or "{}",
     }
 

@@ -287,5 +287,6 @@ async def test_a_working_worker_has_noted_its_settings(app: tina.App) -> None:
         await app.stop(asked.message_id)
         group.cancel_scope.cancel()
 
+    assert during is not None
     assert msgspec.json.decode(during)["digests"] == {}
     assert app.paths.worker_lock.read_bytes() == b""

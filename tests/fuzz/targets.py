@@ -18,10 +18,10 @@ from tina.providers.anthropic.dialect import AnthropicDialect
 from tina.providers.dialect import Dialect
 from tina.providers.entries import Protocol, ProviderEntry
 from tina.providers.errors import failure_for_response
-from tina.providers.exchange import make_reader
 from tina.providers.ollama.dialect import OllamaDialect
 from tina.providers.openai.chat.dialect import ChatDialect
 from tina.providers.openai.responses.dialect import ResponsesDialect
+from tina.providers.streams import make_reader
 
 Target = Callable[[bytes], None]
 

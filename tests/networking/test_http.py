@@ -3,6 +3,7 @@ import socket
 from collections.abc import Callable
 from contextlib import aclosing, suppress
 from itertools import pairwise
+from typing import Any
 
 import anyio
 import pytest
@@ -190,6 +191,61 @@ async def test_each_wait_has_its_deadline(
     assert said in failure.message
     assert failure.message.endswith(advice)
     assert server.deliveries[0].hung_up
+
+
+def alarms() -> int:
+    """How many timers of answers wait in the loop; it has no public way to tell."""
+    loop: Any = asyncio.get_running_loop()
+    waiting: list[Any] = loop._scheduled
+    return sum("_Alarm" in repr(timer) for timer in waiting if not timer.cancelled())
+
+
+@pytest.mark.requirement("networking:deadlines")
+async def test_a_reader_that_is_slow_itself_is_not_told_of_silence() -> None:
+    async def pause(number: int) -> None:
+        await asyncio.sleep(0.02 * number)
+
+    recording = Recording(chunks=(b"a", b"b", b"c"), pause=pause)
+    got = b""
+    async with PlaybackServer(recording) as server, open_client() as client:
+        limits = Deadlines(idle_timeout_s=0.1)
+        async with (
+            client.open(request_to(server.base_url), deadlines=limits) as response,
+            aclosing(response.chunks()) as chunks,
+        ):
+            async for chunk in chunks:
+                got += chunk
+                await asyncio.sleep(0.15)  # longer than silence may be
+
+    assert got == b"abc"
+
+
+@pytest.mark.requirement("networking:deadlines")
+@pytest.mark.parametrize("ending", [Ending.COMPLETE, Ending.CLOSE, Ending.HANG])
+async def test_no_timer_stays_behind(ending: Ending) -> None:
+    recording = Recording(chunks=(b"a", b"b"), ending=ending)
+    async with PlaybackServer(recording) as server, open_client() as client:
+        limits = Deadlines(idle_timeout_s=0.05)
+        async with client.open(
+            request_to(server.base_url), deadlines=limits
+        ) as response:
+            with suppress(ProviderFailure):
+                await response.read(limit_bytes=100)
+            during = alarms()
+
+        assert during <= 1
+        assert alarms() == 0
+
+
+@pytest.mark.requirement("networking:deadlines")
+async def test_a_wait_for_more_can_be_cancelled_and_leaves_nothing() -> None:
+    recording = Recording(chunks=(b"a",), ending=Ending.HANG)
+    async with PlaybackServer(recording) as server, open_client() as client:
+        with anyio.move_on_after(0.05) as scope:
+            await fetch(client, server.base_url)
+
+        assert scope.cancelled_caught
+        assert alarms() == 0
 
 
 @pytest.mark.requirement("networking:deadlines")

@@ -236,11 +236,11 @@ class CutResponse(HttpResponse):
         self._body = body
         self._is_lost = is_lost
 
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        if self._body:
-            yield self._body
-        if self._is_lost:
+    async def next_chunk(self) -> bytes:
+        chunk, self._body = self._body, b""
+        if not chunk and self._is_lost:
             raise TruncatedFailure("lost")
+        return chunk
 
     async def drain(self, *, limit_s: float) -> None:
         pass

@@ -13,7 +13,7 @@ Source: RFC 9112, section 9.3.1 (retrying on a closed connection).
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING
 
 import anyio
@@ -110,14 +110,16 @@ class HttpClient:
         response = await self._send(checked, deadlines, ends_at)
         try:
             _check_head(response, checked)
-            yield HttpResponse(
+            answer = HttpResponse(
                 response,
                 host=checked.host,
                 deadlines=deadlines,
-                ends_at=ends_at,
-                clock=self._clock,
+                left_s=ends_at - self._clock.monotonic(),
                 max_body_bytes=max_body_bytes,
             )
+            del request, checked  # as long as an answer lasts, for nothing
+            with closing(answer):
+                yield answer
         finally:
             response.close()
 

@@ -86,10 +86,14 @@ class SseDecoder:
         for line in lines:
             if len(line) + self._held_bytes > self._max_event_bytes:
                 return self._overflow(events)
-            if not line:
+            # The two lines that nearly all events are made of, without a call each.
+            if line.startswith(b"data: ") and self._data is None:
+                self._data = line[6:]
+                self._held_bytes += len(line) - 5
+            elif line.startswith(b"event: "):
+                self._event = line[7:].decode("utf-8", "replace")
+            elif not line:
                 self._dispatch(events)
-            elif line.startswith(b"data: "):
-                self._add_data(line[6:])
             else:
                 self._read_line(line)
         self._line += rest

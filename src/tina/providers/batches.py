@@ -13,6 +13,8 @@ from tina.providers.dialect import AnswerDecoder
 
 T = TypeVar("T")
 
+_A_FEW = 2
+
 
 def decode_batch(
     feed: Callable[[T], list[StreamEvent]], arrived: Iterable[T]
@@ -24,7 +26,8 @@ def decode_batch(
             events += feed(piece)
     except ProviderFailure as failure:
         return merge_deltas(events), failure
-    return merge_deltas(events), None
+    # Mostly there is but one, and nothing to join it to.
+    return events if len(events) < _A_FEW else merge_deltas(events), None
 
 
 async def with_ends(

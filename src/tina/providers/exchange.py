@@ -4,35 +4,31 @@ import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from functools import partial
 
 import msgspec
 
 from tina.domain.chat import Deadlines
-from tina.domain.events import KeepAlive, StreamEvent
+from tina.domain.events import StreamEvent
 from tina.domain.failures import (
+    Failure,
     ProtocolFailure,
     ProviderFailure,
-    TimeoutFailure,
     TruncatedFailure,
 )
 from tina.domain.ports import Clock
 from tina.domain.secret import Secret
-from tina.networking.failures import timeout_failure
 from tina.networking.http import (
     Credential,
     HttpClient,
     HttpRequest,
     HttpResponse,
 )
-from tina.networking.ndjson import NdjsonDecoder
 from tina.networking.origin import Origin, check_url, join_url
-from tina.networking.sse import MAX_EVENT_BYTES, SseDecoder
-from tina.providers.batches import decode_batch, with_ends
+from tina.networking.sse import MAX_EVENT_BYTES
 from tina.providers.dialect import AnswerDecoder, Call, Framing
 from tina.providers.entries import ProviderEntry
 from tina.providers.errors import failure_for_response
-from tina.providers.lenient import read_json
+from tina.providers.streams import Pulse, Stream, make_reader, said_nothing
 
 _ERROR_BYTES = 64 * 1024
 _DRAIN_S = 0.25
@@ -98,10 +94,21 @@ class HttpExchange:
             asked.learn(response.headers)
             await self._raise_for_status(response, asked.model, asked.key)
             decoder = asked.make_decoder(_request_id(response.headers))
-            batches = self._batches(response, decoder, asked.deadlines)
-            async with aclosing(with_ends(batches, decoder)) as answer:
-                async for batch in answer:
-                    yield batch
+            try:
+                # A stream is read by a coroutine: for a batch to pass a generator
+                # costs as much as decoding it.
+                if stream := self._stream(response, decoder, asked.deadlines):
+                    while (batch := await stream.next()) is not None:
+                        yield batch
+                else:
+                    pieces = self._in_one_piece(response, decoder)
+                    async with aclosing(pieces):
+                        async for batch in pieces:
+                            yield batch
+            except Failure:
+                if ends := decoder.abandon():
+                    yield ends
+                raise
             await response.drain(limit_s=_DRAIN_S)
 
     async def read(
@@ -152,16 +159,22 @@ class HttpExchange:
             prefix=header.prefix,
         )
 
-    def _batches(
+    def _stream(
         self, response: HttpResponse, decoder: AnswerDecoder, deadlines: Deadlines
-    ) -> AsyncGenerator[Sequence[StreamEvent]]:
+    ) -> Stream | None:
+        """The answer, if it is a stream; None if it comes in one piece.
+
+        Raises:
+            ProtocolFailure: it is neither.
+        """
         media_type = response.headers.get("content-type", "").partition(";")[0]
         media_type = media_type.strip().lower()
         if media_type in _STREAMS:
             reader = make_reader(Framing(media_type), decoder)
-            return self._streamed(response, reader, decoder, deadlines)
+            pulse = Pulse(self._name, self._clock, deadlines)
+            return Stream(self._name, response, reader, decoder, pulse)
         if media_type == "application/json":
-            return self._in_one_piece(response, decoder)
+            return None
         shown = media_type if _MEDIA_TYPE.fullmatch(media_type) else "something else"
         raise ProtocolFailure(
             f"{self._name} answered with {shown} instead of a stream. "
@@ -169,62 +182,22 @@ class HttpExchange:
             status=response.status,
         )
 
-    async def _streamed(
-        self,
-        response: HttpResponse,
-        reader: "StreamReader",
-        decoder: AnswerDecoder,
-        deadlines: Deadlines,
-    ) -> AsyncGenerator[Sequence[StreamEvent]]:
-        pulse = Pulse(self._name, self._clock, deadlines)
-        is_empty = True
-        failure: ProviderFailure | None = None
-        lost: ProviderFailure | None = None
-        try:
-            async with aclosing(response.chunks()) as chunks:
-                async for chunk in chunks:
-                    is_empty = False
-                    events, failure = reader.feed(chunk)
-                    pulse.check(events)
-                    if events:
-                        yield events
-                    if failure is not None or decoder.is_done:
-                        break
-        except (TruncatedFailure, TimeoutFailure) as error:
-            lost = error
-        if failure is None:
-            events, failure = reader.end()
-            if events:
-                yield events
-        # Once the model has ended its answer, only the server's goodbye was lost.
-        failure = failure or (None if decoder.is_whole else lost)
-        if failure is not None:
-            raise failure
-        yield self._finish(decoder, is_empty=is_empty)
-
     async def _in_one_piece(
         self, response: HttpResponse, decoder: AnswerDecoder
     ) -> AsyncGenerator[Sequence[StreamEvent]]:
         """A server that does not stream, or that refuses with status 200."""
         body = (await response.read(limit_bytes=MAX_EVENT_BYTES)).strip()
-        if body:
-            yield decoder.feed(body)
+        if not body:
+            raise said_nothing(self._name)
+        yield decoder.feed(body)
         try:
-            events = self._finish(decoder, is_empty=not body)
+            events = decoder.finish()
         except TruncatedFailure as error:  # it was sent whole, so it never was one
             raise ProtocolFailure(
                 f"{self._name} answered with something that is no answer. "
                 "Check that the base URL is that of the API."
             ) from error
         yield events
-
-    def _finish(self, decoder: AnswerDecoder, *, is_empty: bool) -> list[StreamEvent]:
-        if is_empty:
-            raise ProtocolFailure(
-                f"{self._name} answered with nothing. Try again; if it stays so, "
-                "check the base URL."
-            )
-        return decoder.finish()
 
     async def _raise_for_status(
         self, response: HttpResponse, model: str, key: Secret | None
@@ -245,93 +218,6 @@ class HttpExchange:
             now=self._clock.now(),
             provider=self._name,
         )
-
-
-class StreamReader:
-    """The bytes of a stream, through its framing, into a decoder. Pure."""
-
-    def feed(self, chunk: bytes) -> tuple[list[StreamEvent], ProviderFailure | None]:
-        """What the chunk says, and the failure that ends the stream, if it does."""
-        raise NotImplementedError
-
-    def end(self) -> tuple[list[StreamEvent], ProviderFailure | None]:
-        """What stands behind the last line end: some servers omit it."""
-        raise NotImplementedError
-
-
-class _SseReader(StreamReader):
-    def __init__(self, decoder: AnswerDecoder) -> None:
-        self._sse = SseDecoder()
-        self._decoder = decoder
-
-    def feed(self, chunk: bytes) -> tuple[list[StreamEvent], ProviderFailure | None]:
-        try:
-            arrived = self._sse.feed(chunk)
-        except ProviderFailure as failure:
-            return [], failure
-        feed = self._decoder.feed
-        return decode_batch(lambda event: feed(event.data, event=event.event), arrived)
-
-    def end(self) -> tuple[list[StreamEvent], ProviderFailure | None]:
-        try:
-            data = self._sse.pending
-        except ProviderFailure as failure:
-            return [], failure
-        if data is None or read_json(data.encode("utf-8", "replace")) is None:
-            return [], None
-        return decode_batch(self._decoder.feed, [data])
-
-
-class _NdjsonReader(StreamReader):
-    def __init__(self, decoder: AnswerDecoder) -> None:
-        self._lines = NdjsonDecoder()
-        self._decoder = decoder
-
-    def feed(self, chunk: bytes) -> tuple[list[StreamEvent], ProviderFailure | None]:
-        try:
-            arrived = self._lines.feed(chunk)
-        except ProviderFailure as failure:
-            return [], failure
-        return decode_batch(partial(self._decoder.feed), arrived)
-
-    def end(self) -> tuple[list[StreamEvent], ProviderFailure | None]:
-        line = self._lines.pending
-        if line is None or read_json(line) is None:
-            return [], None
-        return decode_batch(self._decoder.feed, [line])
-
-
-def make_reader(framing: Framing, decoder: AnswerDecoder) -> StreamReader:
-    """A reader of one stream."""
-    if framing is Framing.SSE:
-        return _SseReader(decoder)
-    return _NdjsonReader(decoder)
-
-
-class Pulse:
-    """The deadline of a server that only says that it lives."""
-
-    def __init__(self, name: str, clock: Clock, deadlines: Deadlines) -> None:
-        self._name = name
-        self._clock = clock
-        self._limit_s = deadlines.heartbeat_timeout_s
-        self._said_at = clock.monotonic()
-
-    def check(self, events: Sequence[StreamEvent]) -> None:
-        """Note what came.
-
-        Raises:
-            TimeoutFailure: nothing but heartbeats came for too long.
-        """
-        now = self._clock.monotonic()
-        if any(not isinstance(event, KeepAlive) for event in events):
-            self._said_at = now
-        elif now - self._said_at > self._limit_s:
-            raise timeout_failure(
-                f"{self._name} lives, but said nothing",
-                "heartbeat_timeout_s",
-                self._limit_s,
-            )
 
 
 def _request_id(headers: Mapping[str, str]) -> str | None:

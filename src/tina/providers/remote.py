@@ -36,7 +36,7 @@ from tina.domain.failures import (
 from tina.domain.ports import Clock, SecretStore
 from tina.domain.secret import Secret, variable_for
 from tina.domain.tools import HostedTool
-from tina.networking.lane import Lane
+from tina.networking.lane import Lane, Watch
 from tina.networking.retry import RetryPolicy, with_wait_named
 from tina.networking.traffic import Traffic
 from tina.providers.dialect import AnswerDecoder, Call, Dialect, ModelPage
@@ -198,79 +198,50 @@ class RemoteProvider:
     ) -> AsyncGenerator[Sequence[StreamEvent]]:
         """Attempts, until one is answered or the rules say that it is enough."""
         ends_at = self._shared.clock.monotonic() + request.deadlines.total_timeout_s
-        is_downgraded = False
-        attempt = 1
+        course = _Course(self._dialect, self._shared, call, lane, ends_at)
         lane.note_request()
         while True:
             said = _Said()
             try:
-                async with aclosing(
-                    self._attempt(request, call, key, lane, ends_at)
-                ) as answer:
-                    async for batch in answer:
-                        if shown := said.take(batch):
-                            yield shown
+                waiting = lane.wait_for_turn(self._name, ends_at=ends_at)
+                async with aclosing(waiting) as waits:
+                    async for wait_s in waits:
+                        yield [Waiting(wait_s)]
+                with lane.watched(self._name) as watched:
+                    asked = self._question(request, course, key)
+                    # One generator for all batches to pass: another costs as much
+                    # as decoding them.
+                    async with aclosing(self._exchange.answer(asked)) as answer:
+                        async for batch in answer:
+                            if shown := said.take(batch, watched):
+                                yield shown
                 return  # noqa: TRY300 - it was answered; the rest is about failures
             except ProviderFailure as failure:
                 self._sign(failure, key)
                 if said.is_out:
                     raise
-                lesser = None if is_downgraded else self._lesser(call, failure)
-                if lesser is not None:
-                    call, is_downgraded = lesser, True
-                    continue
                 refusal = failure
-            wait_s = lane.plan_retry(
-                refusal,
-                attempt=attempt,
-                policy=self._shared.policy,
-                draw=self._shared.draw(),
-            )
-            if wait_s is None or self._shared.clock.monotonic() + wait_s > ends_at:
-                raise with_wait_named(refusal)
-            attempt += 1
-            yield [Waiting(wait_s, refusal.as_record())]
-            await self._shared.clock.sleep(wait_s)
+            pause_s = course.go_on(refusal)
+            if pause_s is not None:
+                yield [Waiting(pause_s, refusal.as_record())]
+                await self._shared.clock.sleep(pause_s)
 
-    async def _attempt(
-        self,
-        request: ChatRequest,
-        call: Call,
-        key: Secret | None,
-        lane: Lane,
-        ends_at: float,
-    ) -> AsyncGenerator[Sequence[StreamEvent]]:
-        """One request, when its lane lets it pass."""
-        waiting = lane.wait_for_turn(self._name, ends_at=ends_at)
-        async with aclosing(waiting) as waits:
-            async for wait_s in waits:
-                yield [Waiting(wait_s)]
-        with lane.watched(self._name) as watched:
-            asked = Question(
-                call=call,
-                key=key,
-                model=request.model,
-                deadlines=self._deadlines(request, ends_at),
-                make_decoder=lambda request_id: self._decoder(request, request_id, key),
-                learn=lane.learn,
-            )
-            async with aclosing(self._exchange.answer(asked)) as answer:
-                async for batch in answer:
-                    if not watched.is_answered and _has_output(batch):
-                        watched.succeeded()
-                    yield batch
+    def _question(
+        self, request: ChatRequest, course: "_Course", key: Secret | None
+    ) -> Question:
+        return Question(
+            call=course.call,
+            key=key,
+            model=request.model,
+            deadlines=self._deadlines(request, course.ends_at),
+            make_decoder=lambda request_id: self._decoder(request, request_id, key),
+            learn=course.lane.learn,
+        )
 
     def _decoder(
         self, request: ChatRequest, request_id: str | None, key: Secret | None
     ) -> AnswerDecoder:
         return self._dialect.decoder(request, request_id=_masked(request_id, key))
-
-    def _lesser(self, call: Call, failure: ProviderFailure) -> Call | None:
-        """The same question without what the server does not know."""
-        if call.body is None:
-            return None
-        body = self._dialect.without(call.body, failure)
-        return None if body is None else msgspec.structs.replace(call, body=body)
 
     def _deadlines(self, request: ChatRequest, ends_at: float) -> Deadlines:
         """Those of the request, of which one attempt has what is left of the whole."""
@@ -323,6 +294,47 @@ class RemoteProvider:
             failure.request_id = _masked(failure.request_id, key)
 
 
+class _Course:
+    """How often a question was asked already, and how to go on."""
+
+    def __init__(
+        self, dialect: Dialect, shared: Shared, call: Call, lane: Lane, ends_at: float
+    ) -> None:
+        self.call = call
+        self.lane = lane
+        self.ends_at = ends_at
+        self._dialect = dialect
+        self._shared = shared
+        self._attempt = 1
+        self._is_downgraded = False
+
+    def go_on(self, refusal: ProviderFailure) -> float | None:
+        """Seconds to wait before the next attempt; None asks for less, and at once.
+
+        Raises:
+            ProviderFailure: the refusal, if it is not worth another attempt.
+        """
+        lesser = None if self._is_downgraded else self._lesser(refusal)
+        if lesser is not None:
+            self.call, self._is_downgraded = lesser, True
+            return None
+        shared = self._shared
+        wait_s = self.lane.plan_retry(
+            refusal, attempt=self._attempt, policy=shared.policy, draw=shared.draw()
+        )
+        if wait_s is None or shared.clock.monotonic() + wait_s > self.ends_at:
+            raise with_wait_named(refusal)
+        self._attempt += 1
+        return wait_s
+
+    def _lesser(self, refusal: ProviderFailure) -> Call | None:
+        """The same question without what the server does not know."""
+        if self.call.body is None:
+            return None
+        body = self._dialect.without(self.call.body, refusal)
+        return None if body is None else msgspec.structs.replace(self.call, body=body)
+
+
 class _Said:
     """What of one attempt may be shown: nothing before its first output.
 
@@ -333,26 +345,21 @@ class _Said:
         self._held: list[StreamEvent] = []
         self.is_out = False
 
-    def take(self, batch: Sequence[StreamEvent]) -> list[StreamEvent]:
-        """What to show now."""
+    def take(self, batch: Sequence[StreamEvent], watch: Watch) -> Sequence[StreamEvent]:
+        """What to show now; with the first output what was held back, too."""
         if self.is_out:
-            return list(batch)
-        waits: list[StreamEvent] = [
-            event for event in batch if isinstance(event, Waiting | KeepAlive)
-        ]
-        self._held += [event for event in batch if event not in waits]
-        if all(isinstance(event, Start | UsageUpdate) for event in self._held):
+            return batch
+        waits: list[StreamEvent] = []
+        for event in batch:
+            if isinstance(event, Waiting | KeepAlive):
+                waits.append(event)
+                continue
+            self._held.append(event)
+            self.is_out |= not isinstance(event, Start | UsageUpdate)
+        if not self.is_out:
             return waits
-        self.is_out = True
+        watch.succeeded()
         return [*waits, *self._held]
-
-
-def _has_output(batch: Sequence[StreamEvent]) -> bool:
-    """Whether there is more in it than a beginning: an overload may still follow."""
-    return any(
-        not isinstance(event, Start | UsageUpdate | Waiting | KeepAlive)
-        for event in batch
-    )
 
 
 def _masked(text: str | None, key: Secret | None) -> str | None:

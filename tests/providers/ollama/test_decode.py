@@ -36,9 +36,9 @@ from tina.domain.failures import (
 from tina.domain.ids import ToolCallId
 from tina.networking.ndjson import NdjsonDecoder
 from tina.providers.dialect import Framing
-from tina.providers.exchange import make_reader
 from tina.providers.lenient import is_list, is_mapping
 from tina.providers.ollama.decode import OllamaDecoder
+from tina.providers.streams import make_reader
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"
 STREAMS = (

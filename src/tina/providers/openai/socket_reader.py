@@ -18,13 +18,13 @@ from tina.networking.failures import timeout_failure
 from tina.networking.http import MAX_BODY_BYTES
 from tina.providers.batches import decode_batch
 from tina.providers.dialect import AnswerDecoder
-from tina.providers.exchange import Pulse
 from tina.providers.openai.responses.continuing import (
     Creation,
     begins_answer,
     remember,
 )
 from tina.providers.openai.sockets import Connection
+from tina.providers.streams import Pulse
 
 
 class AnswerReader:

@@ -94,10 +94,12 @@ class HttpExchange:
             asked.learn(response.headers)
             await self._raise_for_status(response, asked.model, asked.key)
             decoder = asked.make_decoder(_request_id(response.headers))
+            stream = self._stream(response, decoder, asked.deadlines)
+            del request, asked  # the prompt, which may be large
             try:
                 # A stream is read by a coroutine: for a batch to pass a generator
                 # costs as much as decoding it.
-                if stream := self._stream(response, decoder, asked.deadlines):
+                if stream is not None:
                     while (batch := await stream.next()) is not None:
                         yield batch
                 else:

@@ -46,6 +46,7 @@ from tina.providers.model_cache import ModelCache
 
 MAX_MODEL_PAGES = 20
 _LIST_BYTES = 8 * 1024 * 1024
+_NO_CALL = Call(path="")
 _SHORT = Deadlines(headers_timeout_s=20, idle_timeout_s=20, total_timeout_s=30)
 # An answer waits for it, and does without it.
 _COUNTING = Deadlines(connect_timeout_s=2, total_timeout_s=5)
@@ -186,33 +187,32 @@ class RemoteProvider:
         try:
             lane = self._lane(request.model)
             known = await self._shared.models.find(self._name, request.model)
-            call = self._dialect.ask(request, known)
-            async with aclosing(self._ask(request, call, key, lane)) as answer:
+            course = self._course(request, self._dialect.ask(request, known), lane)
+            async with aclosing(self._ask(request, course, key)) as answer:
                 yield answer
         except ProviderFailure as failure:
             self._sign(failure, key)
             raise
 
     async def _ask(
-        self, request: ChatRequest, call: Call, key: Secret | None, lane: Lane
+        self, request: ChatRequest, course: "_Course", key: Secret | None
     ) -> AsyncGenerator[Sequence[StreamEvent]]:
         """Attempts, until one is answered or the rules say that it is enough."""
-        ends_at = self._shared.clock.monotonic() + request.deadlines.total_timeout_s
-        course = _Course(self._dialect, self._shared, call, lane, ends_at)
+        lane = course.lane
         lane.note_request()
         while True:
-            said = _Said()
+            said = _Said(course)
             try:
-                waiting = lane.wait_for_turn(self._name, ends_at=ends_at)
+                waiting = lane.wait_for_turn(self._name, ends_at=course.ends_at)
                 async with aclosing(waiting) as waits:
                     async for wait_s in waits:
                         yield [Waiting(wait_s)]
                 with lane.watched(self._name) as watched:
-                    asked = self._question(request, course, key)
                     # One generator for all batches to pass: another costs as much
                     # as decoding them.
-                    async with aclosing(self._exchange.answer(asked)) as answer:
-                        async for batch in answer:
+                    asked = self._exchange.answer(self._question(request, course, key))
+                    async with aclosing(asked):
+                        async for batch in asked:
                             if shown := said.take(batch, watched):
                                 yield shown
                 return  # noqa: TRY300 - it was answered; the rest is about failures
@@ -225,6 +225,10 @@ class RemoteProvider:
             if pause_s is not None:
                 yield [Waiting(pause_s, refusal.as_record())]
                 await self._shared.clock.sleep(pause_s)
+
+    def _course(self, request: ChatRequest, call: Call, lane: Lane) -> "_Course":
+        ends_at = self._shared.clock.monotonic() + request.deadlines.total_timeout_s
+        return _Course(self._dialect, self._shared, call, lane, ends_at)
 
     def _question(
         self, request: ChatRequest, course: "_Course", key: Secret | None
@@ -308,6 +312,10 @@ class _Course:
         self._attempt = 1
         self._is_downgraded = False
 
+    def forget(self) -> None:
+        """Nothing is asked again: an answer may last long, and a prompt be large."""
+        self.call = _NO_CALL
+
     def go_on(self, refusal: ProviderFailure) -> float | None:
         """Seconds to wait before the next attempt; None asks for less, and at once.
 
@@ -341,7 +349,8 @@ class _Said:
     A `Start` or a count that a failed attempt sent would stand there twice.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, course: _Course) -> None:
+        self._course = course
         self._held: list[StreamEvent] = []
         self.is_out = False
 
@@ -359,7 +368,9 @@ class _Said:
         if not self.is_out:
             return waits
         watch.succeeded()
-        return [*waits, *self._held]
+        self._course.forget()
+        held, self._held = self._held, []
+        return [*waits, *held]
 
 
 def _masked(text: str | None, key: Secret | None) -> str | None:

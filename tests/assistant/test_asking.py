@@ -347,6 +347,7 @@ class TestCost:
         assert second.failure is not None
         assert second.failure.kind == "spending_limit"
         assert named in second.failure.message
+        assert "This question alone costs about $0.0000" in second.failure.message
         assert len(here.provider.requests) == 1
         assert spent == 2
 

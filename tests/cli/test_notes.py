@@ -49,7 +49,10 @@ def message(
             "tina: Too busy. Waiting 2 s; Ctrl-C stops.\n",
         ),
         (Waiting(0.99, BUSY), ""),
-        (FellBack("b:m", BUSY), "tina: Too busy just now. Asking b:m instead.\n"),
+        (
+            FellBack("b:m", BUSY),
+            "tina: Too busy just now.\ntina: Asking b:m instead.\n",
+        ),
         (
             LeftOut(1),
             "tina: The oldest message does not fit into the model's window: "

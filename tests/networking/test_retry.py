@@ -211,3 +211,9 @@ def test_a_failure_without_a_wait_stays_as_it_is(asked_s: float | None) -> None:
     failure = RateLimitFailure("Too many.", retry_after_s=asked_s)
 
     assert with_wait_named(failure).message == "Too many."
+
+
+def test_no_wait_is_named_where_waiting_does_not_help() -> None:
+    failure = ServerFailure("No.", status=400, retry_after_s=1)
+
+    assert with_wait_named(failure).message == "No."

@@ -53,7 +53,9 @@ class Purse:
                 if where == conversation_id
             )
             if spent >= limit or spent + micros > limit:
-                raise _over("this conversation", "usd_per_conversation", spent, limit)
+                raise _over(
+                    "this conversation", "usd_per_conversation", spent, limit, micros
+                )
         limit = rules.day_limit_micros
         if limit is not None:
             # A day of UTC: the ledger knows no place.
@@ -63,13 +65,16 @@ class Purse:
             spent = await self._ports.ledger.spent_micros(since=midnight)
             spent += sum(held for _, held in self._reserved.values())
             if spent >= limit or spent + micros > limit:
-                raise _over("a day", "usd_per_day", spent, limit)
+                raise _over("a day", "usd_per_day", spent, limit, micros)
 
 
-def _over(what: str, name: str, spent: int, limit: int) -> SpendingLimitFailure:
+def _over(
+    what: str, name: str, spent: int, limit: int, micros: int
+) -> SpendingLimitFailure:
+    alone = f" This question alone costs about {dollars(micros)}." if micros else ""
     return SpendingLimitFailure(
         f"Your limit for {what} is {dollars(limit)}, and {dollars(spent)} are spent or "
-        "set aside: nothing was sent. "
+        f"set aside: nothing was sent.{alone} "
         f"Raise {name} in config.toml, or ask a model that costs nothing, "
         "such as local:smollm2."
     )

@@ -22,8 +22,10 @@ def aside(event: StreamEvent) -> str:
             why = "" if failure is None else f"{_first_sentence(failure.message)} "
             return f"tina: {why}Waiting {ceil(wait_s)} s; Ctrl-C stops.\n"
         case FellBack(model=model, failure=failure):
+            # On a line of its own: the text before may hold words of a server.
             return (
-                f"tina: {_line(failure.message)} Asking {safe_text(model)} instead.\n"
+                f"tina: {_line(failure.message)}\n"
+                f"tina: Asking {safe_text(model)} instead.\n"
             )
         case LeftOut(messages=messages):
             return f"tina: {_left_out(messages)}\n"

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-import anyio
+import anyio.to_thread
 
+from tina.cli.files import read_file
 from tina.cli.standard_input import (
     StdinKind,
     compose_prompt,
@@ -80,19 +81,10 @@ def media_type_of(content: bytes) -> str | None:
 
 
 async def _read(path: Path) -> bytes:
-    try:
-        async with await anyio.open_file(path, "rb") as file:
-            content = await file.read(MAX_ATTACHMENT_BYTES + 1)
-    except OSError as error:
-        raise InvalidInputFailure(
-            f"The file {str(path)!r} cannot be read: {error.strerror}."
-        ) from error
-    if len(content) > MAX_ATTACHMENT_BYTES:
-        raise InvalidInputFailure(
-            f"The file {str(path)!r} is larger than "
-            f"{MAX_ATTACHMENT_BYTES // 1024 // 1024} MiB; attach a part of it."
-        )
-    return content
+    def read() -> bytes:
+        return read_file(path, what="The file", limit_bytes=MAX_ATTACHMENT_BYTES)
+
+    return await anyio.to_thread.run_sync(read, abandon_on_cancel=True)
 
 
 def _as_text(path: Path, content: bytes) -> str:

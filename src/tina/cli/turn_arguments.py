@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from tina.cli.files import read_file
 from tina.cli.flags import Asking
 from tina.cli.options import parse_options
 from tina.domain.failures import InvalidInputFailure
@@ -31,17 +32,7 @@ def turn_arguments(asking: Asking) -> TurnArguments:
 
 
 def _read_schema(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_SCHEMA_BYTES + 1)
-    except OSError as error:
-        raise InvalidInputFailure(
-            f"The schema {str(path)!r} cannot be read: {error.strerror}."
-        ) from error
-    if len(content) > MAX_SCHEMA_BYTES:
-        raise InvalidInputFailure(
-            f"The schema {str(path)!r} is larger than 1 MiB. Use a smaller one."
-        )
+    content = read_file(path, what="The schema", limit_bytes=MAX_SCHEMA_BYTES)
     try:
         schema = msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:

@@ -124,8 +124,8 @@ def is_worth_retrying(failure: ProviderFailure) -> bool:
 
 
 def with_wait_named(failure: ProviderFailure) -> ProviderFailure:
-    """The same failure; its text says how long to wait, if the server did."""
-    if failure.retry_after_s:
+    """The same failure; its text says how long to wait, if that may help."""
+    if failure.retry_after_s and is_worth_retrying(failure):
         wait = wait_in_words(failure.retry_after_s)
         if wait not in failure.message:
             failure.message += f" (The server asks for a wait of {wait}.)"

@@ -1,8 +1,11 @@
 """`tina models`: what can answer here."""
 
+import json
+
 import pytest
 
 from tina.cli.models import check, list_models, list_tools
+from tina.testing.server import PlaybackServer, Recording
 
 pytestmark = pytest.mark.anyio
 
@@ -61,3 +64,18 @@ async def test_a_provider_that_cannot_list_hides_no_other(
     assert code == 1
     assert "local:smollm2" in told.out
     assert told.err.startswith("tina: openai: Nothing answers")
+
+
+async def test_a_server_writes_no_lines_of_its_own_into_the_list(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [{"id": "evil\nlocal:other"}, {"id": "x" * 10_000}]
+    body = json.dumps({"data": names}).encode()
+    listed = Recording(headers=(("Content-Type", "application/json"),), chunks=(body,))
+    async with PlaybackServer(listed) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        await list_models(refresh=True, as_json=False)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert "openai:evil local:other" in [line.strip() for line in lines]
+    assert max(map(len, lines)) < 400

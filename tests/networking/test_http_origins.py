@@ -95,6 +95,16 @@ async def test_a_redirect_names_where_it_would_have_gone() -> None:
     assert "'evil.example'" in failure.message
 
 
+@pytest.mark.requirement("networking:origin:no-redirect")
+async def test_a_redirect_to_another_port_names_the_port() -> None:
+    there = ("Location", "http://127.0.0.1:9/v1")
+    recording = Recording(status=307, headers=(there,))
+    async with PlaybackServer(recording) as server, open_client() as client:
+        failure = await failure_of(fetch(client, server.base_url))
+
+    assert "on to 'http://127.0.0.1:9', and" in failure.message
+
+
 def key_for(origin: Origin) -> Credential:
     return Credential(secret=Secret(SECRET), origin=origin)
 

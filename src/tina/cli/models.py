@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from tina.cli.exits import Exit
 from tina.cli.output import write_out
 from tina.cli.shapes import model_shape, to_json
-from tina.cli.terminal_text import safe_text
+from tina.cli.terminal_text import one_line, safe_text
 from tina.domain.chat import ModelInfo
 from tina.domain.result import Err, Ok
 from tina.wiring import open_for, pull_weights
@@ -78,8 +78,8 @@ async def pull(name: str) -> int:
 def _line(model: ModelInfo) -> str:
     window = "" if model.context_tokens is None else f"{model.context_tokens:,} tokens"
     about = [*(model.capabilities or ()), *([model.note] if model.note else [])]
-    note = f"  {safe_text(', '.join(about))}" if about else ""
-    return f"{safe_text(str(model.ref)):<32}  {window:>14}{note}\n"
+    note = f"  {one_line(', '.join(about))}" if about else ""
+    return f"{one_line(str(model.ref)):<32}  {window:>14}{note}\n"
 
 
 def _progress(sentence: str) -> None:

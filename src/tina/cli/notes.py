@@ -4,7 +4,7 @@ from math import ceil
 
 import msgspec
 
-from tina.cli.terminal_text import safe_text
+from tina.cli.terminal_text import one_line, safe_text
 from tina.domain.chat import Usage
 from tina.domain.events import FellBack, LeftOut, StreamEvent, Waiting
 from tina.domain.messages import FilePart, ImagePart, Message, Part, SourcePart
@@ -12,7 +12,6 @@ from tina.domain.money import dollars
 
 _LEAST_WAIT_S = 1.0
 """A shorter one is over before it is read."""
-_ONE_LINE = 300
 
 
 def aside(event: StreamEvent) -> str:
@@ -24,7 +23,7 @@ def aside(event: StreamEvent) -> str:
         case FellBack(model=model, failure=failure):
             # On a line of its own: the text before may hold words of a server.
             return (
-                f"tina: {_line(failure.message)}\n"
+                f"tina: {one_line(failure.message)}\n"
                 f"tina: Asking {safe_text(model)} instead.\n"
             )
         case LeftOut(messages=messages):
@@ -40,7 +39,7 @@ def remarks(message: Message) -> str:
     if notes.asked_model is not None:
         lines.append(
             f"[{safe_text(notes.asked_model)} did not answer: "
-            f"{_line(notes.fallback_reason or '')}]"
+            f"{one_line(notes.fallback_reason or '')}]"
         )
     if notes.left_out_messages:
         lines.append(f"[{_left_out(notes.left_out_messages)}]")
@@ -67,9 +66,9 @@ def _part_line(part: Part) -> str:
         case ImagePart(data=data):
             return f"[image, {_size(data)}]"
         case FilePart(name=name, data=data):
-            return f"[file {_line(name)}, {_size(data)}]"
+            return f"[file {one_line(name)}, {_size(data)}]"
         case SourcePart(title=title, url=url):
-            return f"[source: {_line(f'{title} {url}'.strip())}]"
+            return f"[source: {one_line(f'{title} {url}'.strip())}]"
         case _:
             return ""
 
@@ -82,14 +81,8 @@ def _left_out(count: int) -> str:
 
 def _first_sentence(text: str) -> str:
     """What happened, without what a person could do: Tina does it herself."""
-    sentence, dot, _ = _line(text).partition(". ")
+    sentence, dot, _ = one_line(text).partition(". ")
     return sentence + dot.rstrip()
-
-
-def _line(text: str) -> str:
-    """One line that no terminal obeys, cut where it is too long."""
-    line = " ".join(safe_text(text).split())
-    return line if len(line) <= _ONE_LINE else f"{line[: _ONE_LINE - 1]}…"
 
 
 def _size(data: bytes) -> str:

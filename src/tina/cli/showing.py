@@ -33,6 +33,10 @@ _WHY_IT_ENDED = {
     StopReason.CONTENT_FILTER: (
         "tina: The provider ended the answer: its rules do not allow it.\n"
     ),
+    StopReason.TOOL_CALLS: (
+        "tina: The model asked for tools, and it has none here; ask it to answer "
+        "without.\n"
+    ),
     StopReason.PAUSED: "tina: The provider paused its work; `tina continue` goes on.\n",
     StopReason.UNKNOWN: (
         "tina: The provider ended the answer for a reason that Tina does not know; "

@@ -2,7 +2,9 @@
 
 import re
 
-__all__ = ["safe_text"]
+__all__ = ["one_line", "safe_text"]
+
+LONGEST_LINE = 300
 
 _UNSAFE = re.compile(
     "["
@@ -31,6 +33,12 @@ def safe_text(text: str) -> str:
     Source: Unicode Technical Report 36, section 3; CVE-2021-42574 (bidi overrides).
     """
     return _UNSAFE.sub(_harmless, text)
+
+
+def one_line(text: str) -> str:
+    """The text on one line that no terminal obeys, cut where it is too long."""
+    line = " ".join(safe_text(text).split())
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"
 
 
 def _harmless(match: re.Match[str]) -> str:

@@ -164,9 +164,12 @@ def failure_to_read(error: Exception, host: str) -> ProviderFailure:
 
 
 def redirect_failure(location: str, host: str) -> RefusedOriginFailure:
-    """Say where a server wanted the request to go; of that, only the host."""
+    """Say where a server wanted the request to go; of that, only the origin."""
     try:
-        target = check_url(location, allow_http=True).host
+        origin = check_url(location, allow_http=True)
+        target = origin.host
+        if target == host:
+            target = f"{origin.scheme}://{target}:{origin.port}"
     except RefusedOriginFailure:
         target = host  # a relative address, or none that can be named
     return RefusedOriginFailure(

@@ -20,6 +20,7 @@ from tina.assistant.context import (
     request_for,
 )
 from tina.domain.chat import ChatOptions, Usage
+from tina.domain.failures import FailureRecord
 from tina.domain.ids import ConversationId, MessageId, ToolCallId
 from tina.domain.messages import (
     PINNED,
@@ -260,6 +261,38 @@ def test_what_was_counted_at_the_beginning_is_kept_and_the_rest_guessed() -> Non
     assert guess_usage(None, said, counted=begun) == Usage(
         input_tokens=40, cached_tokens=9, output_tokens=114, is_estimated=True
     )
+
+
+def refused(kind: str) -> Message:
+    failure = FailureRecord(kind=kind, message="No.")
+    return structs.replace(message(Role.ASSISTANT), failure=failure)
+
+
+@pytest.mark.parametrize("kind", ["invalid_request", "context_overflow", "too_large"])
+def test_a_prompt_that_was_refused_spoils_no_later_request(kind: str) -> None:
+    first = exchange("Hi")
+    bad = message(Role.USER, "Look.", ImagePart(media_type="image/png", data=b"junk"))
+    again = message(Role.USER, "Then without.")
+
+    assert history_for([*first, bad, refused(kind), again]) == (*first, again)
+
+
+@pytest.mark.parametrize("kind", ["connection", "rate_limit", "auth"])
+def test_a_prompt_that_nobody_heard_is_sent_with_the_next(kind: str) -> None:
+    unheard, again = message(Role.USER, "Hello?"), message(Role.USER, "Again?")
+
+    assert history_for([unheard, refused(kind), again]) == (unheard, again)
+
+
+def test_a_refusal_takes_nothing_but_its_own_prompt() -> None:
+    pinned = message(Role.USER, "Be brief.", is_pinned=True)
+    call, result = message(Role.ASSISTANT, CALL), message(Role.TOOL, RESULT)
+    again = message(Role.USER, "Again?")
+    refusal = refused("invalid_request")
+
+    assert history_for([pinned, refusal, again]) == (pinned, again)
+    assert history_for([pinned, call, result, refusal]) == (pinned, call, result)
+    assert history_for([refusal, again]) == (again,)
 
 
 def test_a_paused_answer_without_words_goes_back_to_its_provider() -> None:

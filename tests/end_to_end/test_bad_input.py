@@ -72,7 +72,7 @@ def assert_one_line(
         pytest.param(["ask", "-o", "heat", "1", "Hi"], 2, "temperature", id="option"),
         pytest.param(["ask", "-o", "top_p", "2", "Hi"], 2, "from 0 to 1", id="bound"),
         pytest.param(["ask", "-a", "/nowhere", "Hi"], 2, "No such file", id="no-file"),
-        pytest.param(["ask", "-a", "/", "Hi"], 2, "Is a directory", id="a-folder"),
+        pytest.param(["ask", "-a", "/", "Hi"], 2, "is a folder", id="a-folder"),
         pytest.param(["ask", "-a", sys.executable, "Hi"], 2, "/", id="binary-file"),
         pytest.param(["models", "pull", "nobody"], 3, "smollm2", id="pull-unknown"),
         pytest.param(

@@ -16,6 +16,11 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from tina.domain.chat import ChatRequest, Usage, parse_model_ref
+from tina.domain.failures import (
+    ContextOverflowFailure,
+    InvalidRequestFailure,
+    TooLargeFailure,
+)
 from tina.domain.messages import (
     FilePart,
     ImagePart,
@@ -40,6 +45,10 @@ MOST_ANSWER_TOKENS = 16_384
 MARGIN = 0.9
 """As much of what is left may be used: sizes are guesses."""
 _STRETCH = (0.5, 4.0)
+_REFUSALS = frozenset(
+    kind.kind
+    for kind in (InvalidRequestFailure, ContextOverflowFailure, TooLargeFailure)
+)
 
 
 class Fitted(NamedTuple):
@@ -63,12 +72,24 @@ def history_for(branch: Sequence[Message]) -> tuple[Message, ...]:
 
     Answers that said nothing are left out: vendors refuse empty messages. One that
     its provider paused may have said nothing to people, and is sent back to it.
+    A prompt that was refused for what it is goes with its answer, once there is
+    another: it would have every later request refused, too.
     """
-    return tuple(
-        message
-        for message in branch
-        if message.parts or message.replay or message.role is not Role.ASSISTANT
-    )
+    shown: list[Message] = []
+    for message in branch:
+        if message.parts or message.replay or message.role is not Role.ASSISTANT:
+            shown.append(message)
+        elif _is_refusal(message) and shown and _may_go(shown[-1]):
+            del shown[-1]
+    return tuple(shown)
+
+
+def _is_refusal(answer: Message) -> bool:
+    return answer.failure is not None and answer.failure.kind in _REFUSALS
+
+
+def _may_go(message: Message) -> bool:
+    return message.role is Role.USER and not message.is_pinned
 
 
 def request_for(

@@ -378,6 +378,25 @@ async def test_an_answer_in_one_piece_is_an_answer() -> None:
     assert isinstance(heard.events[-1], Finish)
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (),
+        (("Content-Type", "text/plain; charset=utf-8"),),
+        (("Content-Type", "application/octet-stream"),),
+    ],
+)
+async def test_a_stream_that_its_server_does_not_name_is_read_as_one(
+    headers: tuple[tuple[str, str], ...],
+) -> None:
+    body = (RECORDINGS / "chat_text_stream_usage.sse").read_bytes()
+
+    heard = await hear_from(Recording(headers=headers, chunks=(body,)))
+
+    assert heard.failure is None
+    assert isinstance(heard.events[-1], Finish)
+
+
 STREAM = "text/event-stream; charset=utf-8"
 NO_ANSWERS = [
     pytest.param(
@@ -392,6 +411,8 @@ NO_ANSWERS = [
     ),
     pytest.param(typed("x" * 200, b"x"), ProtocolFailure, id="odd-type"),
     pytest.param(Recording(headers=(), chunks=(b"x",)), ProtocolFailure, id="no-type"),
+    pytest.param(typed("text/plain", b"No route."), ProtocolFailure, id="a-sentence"),
+    pytest.param(Recording(status=204, headers=()), ProtocolFailure, id="no-content"),
     pytest.param(typed(STREAM, b"data: [DONE]\n\n"), ProtocolFailure, id="only-done"),
     pytest.param(typed(STREAM, b"data: <html>\n\n"), ProtocolFailure, id="no-chunk"),
     pytest.param(typed(STREAM, b": hi\n\n"), TruncatedFailure, id="only-comments"),

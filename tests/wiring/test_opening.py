@@ -253,6 +253,32 @@ async def test_models_are_listed_by_provider_or_the_reason_why_not(
     assert "openai" not in offered
 
 
+async def test_a_slow_provider_keeps_no_other_from_being_asked(tmp_path: Path) -> None:
+    is_asked = {"first": anyio.Event(), "second": anyio.Event()}
+
+    class Waiting(ScriptedProvider):
+        """Answers once the other was asked, too."""
+
+        def __init__(self, name: str, other: str) -> None:
+            super().__init__()
+            self._name, self._other = name, other
+
+        async def models(self) -> tuple[ModelInfo, ...]:
+            is_asked[self._name].set()
+            await is_asked[self._other].wait()
+            return ()
+
+    providers = {
+        "first": Waiting("first", "second"),
+        "second": Waiting("second", "first"),
+    }
+    with anyio.fail_after(5):
+        async with tina.open(tmp_path, providers=providers) as app:
+            offered = await app.models()
+
+    assert {*is_asked} <= {*offered}
+
+
 async def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     in_the_way = tmp_path / "file"
     in_the_way.touch()

@@ -28,13 +28,15 @@ from tina.networking.sse import MAX_EVENT_BYTES
 from tina.providers.dialect import AnswerDecoder, Call, Framing
 from tina.providers.entries import ProviderEntry
 from tina.providers.errors import failure_for_response
-from tina.providers.streams import Pulse, Stream, make_reader, said_nothing
+from tina.providers.streams import Pulse, Stream, make_reader, no_answer, said_nothing
 
 _ERROR_BYTES = 64 * 1024
 _DRAIN_S = 0.25
 _MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}")
 # Python 3.11 cannot look for a text in the class itself.
 _STREAMS = frozenset(Framing)
+_UNNAMED = frozenset({"", "application/octet-stream", "text/plain"})
+"""What servers say that name nothing: their streams are what was asked for."""
 _REQUEST_IDS = ("x-request-id", "request-id", "x-generation-id")
 
 MakeDecoder = Callable[[str | None], AnswerDecoder]
@@ -171,10 +173,17 @@ class HttpExchange:
         """
         media_type = response.headers.get("content-type", "").partition(";")[0]
         media_type = media_type.strip().lower()
-        if media_type in _STREAMS:
-            reader = make_reader(Framing(media_type), decoder)
-            pulse = Pulse(self._name, self._clock, deadlines)
-            return Stream(self._name, response, reader, decoder, pulse)
+        is_guess = media_type in _UNNAMED
+        if is_guess or media_type in _STREAMS:
+            framing = self._framing if is_guess else Framing(media_type)
+            return Stream(
+                self._name,
+                response,
+                make_reader(framing, decoder),
+                decoder,
+                Pulse(self._name, self._clock, deadlines),
+                is_guess=is_guess,
+            )
         if media_type == "application/json":
             return None
         shown = media_type if _MEDIA_TYPE.fullmatch(media_type) else "something else"
@@ -195,10 +204,7 @@ class HttpExchange:
         try:
             events = decoder.finish()
         except TruncatedFailure as error:  # it was sent whole, so it never was one
-            raise ProtocolFailure(
-                f"{self._name} answered with something that is no answer. "
-                "Check that the base URL is that of the API."
-            ) from error
+            raise no_answer(self._name) from error
         yield events
 
     async def _raise_for_status(

@@ -112,7 +112,12 @@ class Pulse:
 
 
 class Stream:
-    """An answer that is read batch by batch."""
+    """An answer that is read batch by batch.
+
+    Args:
+        is_guess: whether nobody said that it is one: then what makes no sense is not
+            an answer that was cut, but none.
+    """
 
     def __init__(
         self,
@@ -121,8 +126,12 @@ class Stream:
         reader: StreamReader,
         decoder: AnswerDecoder,
         pulse: Pulse,
+        *,
+        is_guess: bool = False,
     ) -> None:
         self._name = name
+        self._is_guess = is_guess
+        self._has_said = False
         self._response = response
         self._reader = reader
         self._decoder = decoder
@@ -148,6 +157,7 @@ class Stream:
             except (TruncatedFailure, TimeoutFailure) as error:
                 return self._last(error)
             if events:
+                self._has_said = True
                 return events
         return self._last(None)
 
@@ -170,6 +180,7 @@ class Stream:
             # Once the model has ended its answer, only the goodbye was lost.
             self._failure = self._failure or (None if self._decoder.is_whole else lost)
             if events:
+                self._has_said = True
                 return events
         if self._failure is not None:
             raise self._failure
@@ -178,10 +189,19 @@ class Stream:
         self._is_over = True
         if not self._has_begun:
             raise said_nothing(self._name)
+        if self._is_guess and not self._has_said:
+            raise no_answer(self._name)
         return self._decoder.finish()
 
 
 def said_nothing(name: str) -> ProtocolFailure:
     return ProtocolFailure(
         f"{name} answered with nothing. Try again; if it stays so, check the base URL."
+    )
+
+
+def no_answer(name: str) -> ProtocolFailure:
+    return ProtocolFailure(
+        f"{name} answered with something that is no answer. "
+        "Check that the base URL is that of the API."
     )

@@ -1,11 +1,13 @@
 """An open Tina."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack
+
+import anyio
 
 from tina.assistant import (
     Assistant,
@@ -46,6 +48,21 @@ class TurnArguments(TypedDict, total=False):
     conversation, or of the configuration."""
     options: ChatOptions
     deadlines: Deadlines
+
+
+async def _of_each(
+    names: Sequence[str], ask: Callable[[str], Awaitable[T]]
+) -> Mapping[str, Ok[T] | Err]:
+    """What each provider answers; all are asked at once, one may be slow."""
+    found: dict[str, Ok[T] | Err] = {}
+
+    async def ask_one(name: str) -> None:
+        found[name] = await attempt(ask(name))
+
+    async with anyio.create_task_group() as group:
+        for name in names:
+            group.start_soon(ask_one, name)
+    return {name: found[name] for name in names}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,19 +279,13 @@ class App:
         """
         if refresh:
             await self._asking.forget_models()
-        found: dict[str, Ok[tuple[ModelInfo, ...]] | Err] = {}
-        for name in self._ports.providers.names():
-            found[name] = await attempt(self._list_models(name))
-        return found
+        return await _of_each(self._ports.providers.names(), self._list_models)
 
     async def check_providers(
         self, names: Sequence[str] = ()
     ) -> Mapping[str, Ok[None] | Err]:
         """Whether each can be asked now; without names all that are set up."""
-        found: dict[str, Ok[None] | Err] = {}
-        for name in names or self._ports.providers.names():
-            found[name] = await attempt(self._check(name))
-        return found
+        return await _of_each(names or self._ports.providers.names(), self._check)
 
     def available_tools(self) -> Mapping[str, tuple[HostedTool, ...]]:
         """What each provider that is set up can run on its own side."""

@@ -8,6 +8,7 @@ import pytest
 
 from tina.domain.failures import ModelNotFoundFailure, ModelUnavailableFailure
 from tina.networking.http import HttpClient
+from tina.providers.plugin_guard import GuardedProvider
 from tina.providers.plugins import PluginContext, Plugins
 from tina.providers.registry import ProviderRegistry
 from tina.testing.clock import FakeClock
@@ -78,7 +79,8 @@ async def test_a_package_adds_a_provider(packages: Packages) -> None:
 
     made = plugins(echo={"greeting": "Hi"}).make("echo")
 
-    context = getattr(made, "context", None)
+    assert isinstance(made, GuardedProvider)
+    context = getattr(made.provider, "context", None)
     assert isinstance(context, PluginContext)
     assert (context.name, context.options) == ("echo", {"greeting": "Hi"})
     secret = await context.secrets.find("echo")
@@ -92,7 +94,10 @@ def test_a_package_without_options_gets_none(packages: Packages) -> None:
 
     made = plugins().make("echo")
 
-    assert getattr(made, "context").options == {}  # noqa: B009 - its type is its own
+    assert isinstance(made, GuardedProvider)
+    context = getattr(made.provider, "context", None)
+    assert isinstance(context, PluginContext)
+    assert context.options == {}
 
 
 def test_names_are_listed_without_loading_anything(packages: Packages) -> None:
@@ -113,6 +118,7 @@ def test_a_name_that_no_package_offers_is_nobodys() -> None:
         ("make = 3", "TypeError"),
         ("def make(context): raise RuntimeError('sk-canary')", "RuntimeError"),
         ("other = 1", "AttributeError"),
+        ("def make(context): raise SystemExit(7)", "SystemExit"),
     ],
 )
 def test_a_package_that_fails_is_named_and_breaks_nobody_else(

@@ -1,5 +1,6 @@
 """Use cases over ports: turns, their recovery, conversations, tool calls."""
 
+from tina.assistant.asking import check_provider
 from tina.assistant.assistant import Assistant, TurnOptions
 from tina.assistant.conversations import Conversations
 from tina.assistant.journal import Journal
@@ -25,4 +26,5 @@ __all__ = [
     "Turn",
     "TurnOptions",
     "Watching",
+    "check_provider",
 ]

@@ -4,6 +4,8 @@ Each model of the chain gets a request of its own, since windows differ. A spend
 limit stops before the request, for whatever is not free.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from tina.assistant.context import (
@@ -17,10 +19,10 @@ from tina.assistant.ports import Ports
 from tina.assistant.purse import Purse
 from tina.assistant.rules import Rules
 from tina.domain.chat import ChatRequest, ModelRef, Usage, parse_model_ref
-from tina.domain.failures import ProviderFailure
+from tina.domain.failures import ModelUnavailableFailure, ProviderFailure
 from tina.domain.ids import ConversationId, MessageId
 from tina.domain.messages import Message
-from tina.domain.ports import Provider
+from tina.domain.ports import Provider, Providers
 from tina.domain.turns import TurnRequest
 
 DOUBT = 0.7
@@ -140,6 +142,25 @@ class Asking:
             return
         conversation_id = self._material.conversation_id
         await self._purse.reserve(self, conversation_id, coming or 0, rules)
+
+
+def check_provider(
+    providers: Providers, model: str, *, fallback: Sequence[str] = ()
+) -> None:
+    """Refuse, before anything is stored, a model that no provider here can have.
+
+    One that is known and cannot answer here is what a fallback is for.
+
+    Raises:
+        InvalidInputFailure: it is no model's name.
+        ModelNotFoundFailure: there is no such provider.
+        ModelUnavailableFailure: it cannot answer here, and there is nobody else.
+    """
+    try:
+        providers.get(parse_model_ref(model).provider)
+    except ModelUnavailableFailure:
+        if not fallback:
+            raise
 
 
 async def _count(provider: Provider, request: ChatRequest) -> int | None:

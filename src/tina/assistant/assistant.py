@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
-from tina.assistant.asking import Material
+from tina.assistant.asking import Material, check_provider
 from tina.assistant.context import up_to_last_prompt
 from tina.assistant.policy import (
     CONTINUE_PROMPT,
@@ -297,7 +297,8 @@ class Assistant:
         """
         conversation = asked.conversation
         model = parse_model_ref(self._model_for(conversation, turn_options))
-        self._ports.providers.get(model.provider)
+        fallback = self._fallback(str(model), conversation, turn_options)
+        check_provider(self._ports.providers, str(model), fallback=fallback)
         answer = Message(
             id=MessageId(self._ports.ids.new()),
             conversation_id=conversation.id,
@@ -318,7 +319,7 @@ class Assistant:
                 model=str(model),
                 options=turn_options.options,
                 deadlines=turn_options.deadlines,
-                fallback=self._fallback(str(model), conversation, turn_options),
+                fallback=fallback,
             ),
             lease_id=lease_id,
         )

@@ -15,13 +15,12 @@ from typing import Generic, NamedTuple, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
-from tina.assistant.asking import Asking, Material
+from tina.assistant.asking import Asking, Material, check_provider
 from tina.assistant.journal import Journal
 from tina.assistant.ports import Ports
 from tina.assistant.purse import Purse
 from tina.assistant.rules import Rules
 from tina.assistant.turn import Turn
-from tina.domain.chat import parse_model_ref
 from tina.domain.failures import (
     ClosedFailure,
     DamagedFailure,
@@ -88,7 +87,8 @@ class Running:
             NotFoundFailure, TipMovedFailure, StorageFailure: nothing was stored.
             ModelNotFoundFailure: there is no such provider; nothing was stored.
         """
-        self._ports.providers.get(parse_model_ref(new.request.model).provider)
+        asked = new.request
+        check_provider(self._ports.providers, asked.model, fallback=asked.fallback)
 
         async def store() -> Turn:
             await self._ports.turns.begin(new)

@@ -40,8 +40,9 @@ def check_models(app: App, asking: Asking) -> None:
         InvalidInputFailure: it is no model's name.
         ModelNotFoundFailure: there is no such provider.
     """
-    for model in (asking.model, *(asking.fallback or ())):
-        app.check_model(model)
+    fallback = asking.fallback or ()
+    for model in (asking.model, *fallback):
+        app.check_model(model, fallback=fallback)
 
 
 async def place(

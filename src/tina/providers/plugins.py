@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, cast
 
 from tina.domain.failures import ModelUnavailableFailure
 from tina.domain.ports import Clock, Provider, SecretStore
+from tina.providers.plugin_guard import GuardedProvider
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
@@ -99,8 +100,8 @@ class Plugins:
         )
         try:
             made = offer.entry_point.load()(context)
-        # Somebody else's code may fail with anything; the others must go on.
-        except Exception as error:
+        # Somebody else's code may raise anything, also what would end the program.
+        except BaseException as error:
             _logger.warning(
                 "broken_plugin", extra={"package": offer.package}, exc_info=True
             )
@@ -113,7 +114,7 @@ class Plugins:
                 f"What the package {offer.package} offers as {name!r} is no provider. "
                 "Update or uninstall it."
             )
-        return cast(Provider, made)
+        return GuardedProvider(name, offer.package, cast(Provider, made))
 
     def _offers(self) -> Mapping[str, tuple[_Found, ...]]:
         if self._found is None:

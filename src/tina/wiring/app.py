@@ -20,9 +20,10 @@ from tina.assistant import (
     Turn,
     TurnOptions,
     Watching,
+    check_provider,
 )
 from tina.database import Database
-from tina.domain.chat import ChatOptions, Deadlines, ModelInfo, parse_model_ref
+from tina.domain.chat import ChatOptions, Deadlines, ModelInfo
 from tina.domain.failures import Failure
 from tina.domain.ids import ConversationId, MessageId
 from tina.domain.messages import FilePart, ImagePart, Message
@@ -250,15 +251,20 @@ class App:
         runner = Runner(self._ports, self._running, self._keeper, slots=slots)
         await runner.run(linger_s=linger_s)
 
-    def check_model(self, model: str | None) -> None:
+    def check_model(self, model: str | None, *, fallback: Sequence[str] = ()) -> None:
         """Refuse, before anything is stored, a model that no provider here can have.
+
+        Args:
+            model: `provider:model`, or the default.
+            fallback: who is asked if it cannot answer.
 
         Raises:
             InvalidInputFailure: it is no model's name.
             ModelNotFoundFailure: there is no such provider.
+            ModelUnavailableFailure: it cannot answer here, and there is no fallback.
         """
         named = self.default_model if model is None else model
-        self._ports.providers.get(parse_model_ref(named).provider)
+        check_provider(self._ports.providers, named, fallback=fallback)
 
     def chat_history_file(self) -> Path:
         """Where `tina chat` keeps the lines a person typed; its folder exists.
@@ -285,7 +291,8 @@ class App:
         self, names: Sequence[str] = ()
     ) -> Mapping[str, Ok[None] | Err]:
         """Whether each can be asked now; without names all that are set up."""
-        return await _of_each(names or self._ports.providers.names(), self._check)
+        asked = [name.lower() for name in names] or self._ports.providers.names()
+        return await _of_each(asked, self._check)
 
     def available_tools(self) -> Mapping[str, tuple[HostedTool, ...]]:
         """What each provider that is set up can run on its own side."""

@@ -35,7 +35,7 @@ async def test_tools_of_the_providers_are_listed(
 ) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-1")
 
-    code = await list_tools()
+    code = await list_tools(as_json=False)
 
     lines = capsys.readouterr().out.splitlines()
     assert code == 0
@@ -43,10 +43,30 @@ async def test_tools_of_the_providers_are_listed(
     assert any("web_search" in line for line in lines)
 
 
+async def test_tools_are_listed_for_programs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-1")
+
+    assert await list_tools(as_json=True) == 0
+
+    listed = json.loads(capsys.readouterr().out)
+    assert {each["provider"] for each in listed} == {"anthropic"}
+    assert "web_search" in {each["name"] for each in listed}
+
+
+async def test_a_provider_is_checked_by_its_name_in_any_case(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    await check(["GROQ"])
+
+    assert "GROQ_API_KEY" in capsys.readouterr().err
+
+
 async def test_it_is_said_that_nobody_runs_tools(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert await list_tools() == 0
+    assert await list_tools(as_json=False) == 0
 
     told = capsys.readouterr()
     assert told.out == ""

@@ -132,6 +132,8 @@ UNUSABLE = [
     "http://ada:s-fe@p.example:port",
     "http://ada:s-fe@[p.example",
     "http://ada:s-fe@",
+    "http://ada:s-fe@exa mple",
+    "http://ada:s-fe@p<example",
     "http://a%3Ada:s-fe@p.example",
     "http://ada:s-fe%E2%82%AC@p.example",
 ]

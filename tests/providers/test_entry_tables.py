@@ -86,6 +86,8 @@ def test_one_variable_needs_no_brackets() -> None:
         {"X-Auth-Token": "1"},
         {"X-Team": CANARY},
         {"X-Team": "Basic dXNlcjpwYXNz"},
+        {"X-Goog": "ya29.a0AfH6SMB_canary"},
+        {"X-Team": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.canary"},
     ],
     ids=str,
 )
@@ -163,10 +165,13 @@ def test_another_fault_of_an_address_is_no_reason_for_the_switch() -> None:
     assert "allow_http" not in refusal(
         base_url="http://user@llm.example.org", allow_http=True
     )
+    for unreadable in ("http://llm.example.org:99999/v1", "http://[::1", "http://a b/"):
+        assert "allow_http" not in refusal(base_url=unreadable)
 
 
 @pytest.mark.parametrize(
-    "variable", [CANARY, "A KEY", "1KEY", "", "gsk_abcdefghijklmn"]
+    "variable",
+    [CANARY, "A KEY", "1KEY", "", "gsk_abcdefghijklmn", "c0ffee00c0ffee00c0ffee00"],
 )
 def test_a_key_in_the_place_of_its_variable_is_refused(variable: str) -> None:
     told = refusal(key_env=[variable])

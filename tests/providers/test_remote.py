@@ -255,7 +255,12 @@ class CutClient(HttpClient):
 
     @asynccontextmanager
     async def open(
-        self, request: HttpRequest, *, deadlines: Deadlines, max_body_bytes: int = 0
+        self,
+        request: HttpRequest,
+        *,
+        deadlines: Deadlines,
+        left_s: float | None = None,
+        max_body_bytes: int = 0,
     ) -> AsyncGenerator[HttpResponse, None]:
         yield self.response
 
@@ -309,6 +314,17 @@ async def test_a_server_that_never_says_goodbye_is_left() -> None:
 
     assert isinstance(heard.events[-1], Finish)
     assert server.deliveries[0].hung_up
+
+
+async def test_the_last_attempt_names_the_limit_that_was_asked_for() -> None:
+    """And not what the attempts before left of it."""
+    silent = Recording(chunks=(), ending=Ending.HANG)
+    broken = typed("application/json", b"{}", 500)
+    async with serving(broken, silent, policy=RetryPolicy(base_s=0.1)) as (_, provider):
+        heard = await hear(provider, question(Deadlines(total_timeout_s=1.0)))
+
+    assert isinstance(heard.failure, TimeoutFailure)
+    assert "within 1 s" in heard.failure.message
 
 
 async def test_silence_is_a_failure_with_what_was_said() -> None:
@@ -591,6 +607,17 @@ async def test_a_server_without_a_list_offers_nothing() -> None:
         models = await provider.models()
 
     assert models == ()
+
+
+async def test_a_check_says_that_it_could_not_look() -> None:
+    async with serving(Recording(status=404)) as (_, provider):
+        with pytest.raises(InvalidRequestFailure, match="has no list of models"):
+            await provider.check()
+
+
+async def test_a_check_passes_where_there_is_a_list() -> None:
+    async with serving(typed("application/json", b'{"data":[]}')) as (_, provider):
+        await provider.check()
 
 
 @pytest.mark.parametrize(

@@ -236,11 +236,15 @@ def check(*providers: str) -> object:
 
 
 @models.command
-def tools() -> object:
-    """List the tools that providers run on their side: -o hosted_tools NAME."""
+def tools(*, json: Flag = False) -> object:
+    """List the tools that providers run on their side: -o hosted_tools NAME.
+
+    Args:
+        json: Print a list of JSON objects.
+    """
     from tina.cli import models as room
 
-    return room.list_tools()
+    return room.list_tools(as_json=json)
 
 
 @models.command

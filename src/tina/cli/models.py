@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tina.cli.exits import Exit
 from tina.cli.output import write_out
-from tina.cli.shapes import model_shape, to_json
+from tina.cli.shapes import model_shape, to_json, tool_shape
 from tina.cli.terminal_text import one_line, safe_text
 from tina.domain.chat import ModelInfo
 from tina.domain.result import Err, Ok
@@ -49,17 +49,17 @@ async def check(names: Sequence[str]) -> int:
     return code
 
 
-async def list_tools() -> int:
+async def list_tools(*, as_json: bool) -> int:
     """List what providers can run on their side."""
     async with open_for() as app:
         offered = app.available_tools()
-    lines = [
-        f"{name}: {tool.name:<20}  {tool.description}\n"
-        for name, tools in offered.items()
-        for tool in tools
-    ]
-    if lines:
-        write_out(lines)
+    found = [(name, tool) for name, tools in offered.items() for tool in tools]
+    if as_json:
+        write_out([to_json([tool_shape(name, tool) for name, tool in found]), "\n"])
+    elif found:
+        write_out(
+            f"{name}: {tool.name:<20}  {tool.description}\n" for name, tool in found
+        )
     else:
         sys.stderr.write(
             "No provider that is set up here runs tools on its side. "

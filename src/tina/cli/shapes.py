@@ -10,6 +10,7 @@ from tina.domain.events import StreamEvent
 from tina.domain.failures import FailureRecord
 from tina.domain.messages import Message
 from tina.domain.search import SearchHit, SearchResult
+from tina.domain.tools import HostedTool
 from tina.domain.turns import QueuedTurn
 
 Shape = dict[str, Any]
@@ -96,6 +97,11 @@ def message_shape(message: Message) -> Shape:
 
 def model_shape(model: ModelInfo) -> Shape:
     return {"id": str(model.ref), **msgspec.structs.asdict(model)}
+
+
+def tool_shape(provider: str, tool: HostedTool) -> Shape:
+    """`tina models tools --json`."""
+    return {"provider": provider, **msgspec.structs.asdict(tool)}
 
 
 def search_shape(result: SearchResult) -> Shape:

@@ -89,11 +89,18 @@ class HttpClient:
         request: HttpRequest,
         *,
         deadlines: Deadlines,
+        left_s: float | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> AsyncGenerator[HttpResponse, None]:
         """Send a request; the headers of the answer are there on entering.
 
         Leaving closes the connection, unless the body was read to its end.
+
+        Args:
+            request: it is checked before it leaves.
+            deadlines: a failure names them as they were asked for.
+            left_s: of the total, if others had their part of it before.
+            max_body_bytes: how much the answer may be.
 
         Raises:
             RefusedOriginFailure: the address may not be used, or it redirects.
@@ -106,7 +113,8 @@ class HttpClient:
             ClosedFailure: the client was closed.
         """
         checked = check_request(request, self._proxies)
-        ends_at = self._clock.monotonic() + deadlines.total_timeout_s
+        total_s = deadlines.total_timeout_s if left_s is None else left_s
+        ends_at = self._clock.monotonic() + total_s
         response = await self._send(checked, deadlines, ends_at)
         try:
             _check_head(response, checked)

@@ -21,6 +21,7 @@ from tina.networking.origin import Origin, is_loopback
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _BEYOND_LATIN = re.compile(r"[^\x00-\xff]")
 _SEPARATOR = re.compile(r"[\s,]+")
+_HOST = re.compile(r"[\w.:%-]{1,253}")
 _PORT = re.compile(r"(?P<host>.*[^:]|\[.*\]):(?P<port>[0-9]{1,5})")
 
 
@@ -73,11 +74,12 @@ def _parse(value: str, variable: str) -> Proxy:
     url = _split(value if "://" in value else f"http://{value}", variable)
     user, password = unquote(url.username or ""), unquote(url.password or "")
     # What basic authentication cannot carry: RFC 7617, section 2.
-    if not url.hostname or ":" in user or _BEYOND_LATIN.search(user + password):
+    is_host = _HOST.fullmatch(url.hostname or "") is not None
+    if not is_host or ":" in user or _BEYOND_LATIN.search(user + password):
         raise _unusable(variable)
     return Proxy(
         scheme=url.scheme,
-        host=url.hostname,
+        host=url.hostname or "",
         port=url.port or _DEFAULT_PORTS[url.scheme],
         variable=variable,
         user=user or None,

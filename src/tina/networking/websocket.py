@@ -75,6 +75,11 @@ class WebSocket:
         self._is_closing = False
         self._failure: ProviderFailure | None = None
 
+    @property
+    def has_unread(self) -> bool:
+        """Whether a message came that nobody has read."""
+        return bool(self._inbox)
+
     async def send(self, text: str) -> None:
         """Send one message; it is on its way when this returns.
 

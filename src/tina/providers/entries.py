@@ -14,7 +14,7 @@ from tina.providers.openai.chat.quirks import ChatQuirks
 
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 Tokens: TypeAlias = Annotated[int, msgspec.Meta(ge=512, le=MAX_TOKENS)]
-PerMinute: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
+PerMinute: TypeAlias = Annotated[float, msgspec.Meta(ge=0.01, le=1_000_000)]
 
 
 class Protocol(StrEnum):

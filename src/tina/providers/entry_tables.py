@@ -6,6 +6,7 @@ names the variable.
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import cast
 from urllib.parse import parse_qsl, urlsplit
 
@@ -26,9 +27,12 @@ _SECRET_NAME = re.compile(
 )
 _SECRET_VALUE = re.compile(
     r"^(?:bearer|basic)\s"
-    r"|\b(?:sk|gsk|xai|hf|pplx|nvapi|csk|fw|tgp)[-_][\w-]{12,}|\bAIza[\w-]{20,}",
+    r"|\b(?:sk|gsk|xai|hf|pplx|nvapi|csk|fw|tgp)[-_][\w-]{12,}|\bAIza[\w-]{20,}"
+    r"|\bya29\.[\w-]{8,}|\beyJ[\w-]{10,}\.",
     re.IGNORECASE,
 )
+_BARE_KEY = re.compile(r"(?=.*[a-z])(?=.*[0-9])[A-Za-z0-9]{24,}")
+"""A long word of letters and digits names no variable."""
 _OWN_HEADERS = frozenset(
     {
         "accept",
@@ -70,7 +74,7 @@ def check_address(entry: ProviderEntry, *, where: Where, keys: Sequence[str]) ->
         check_url(entry.base_url, allow_http=entry.allow_http)
     except RefusedOriginFailure as failure:
         advice = ""
-        if entry.base_url.lower().startswith("http:") and not entry.allow_http:
+        if not entry.allow_http and _is_readable(entry):
             advice = " Or write allow_http = true, if you trust the network."
         raise InvalidInputFailure(f"{place}: {failure.message}{advice}") from failure
     parts = urlsplit(entry.base_url)
@@ -81,6 +85,14 @@ def check_address(entry: ProviderEntry, *, where: Where, keys: Sequence[str]) ->
         raise InvalidInputFailure(
             f"{place}: an address ends before the '#'. Take out what follows it."
         )
+
+
+def _is_readable(entry: ProviderEntry) -> bool:
+    """Whether it is only plain HTTP that is wrong with its address."""
+    with suppress(RefusedOriginFailure):
+        check_url(entry.base_url, allow_http=True)
+        return True
+    return False
 
 
 def check_headers(entry: ProviderEntry, *, where: Where, keys: Sequence[str]) -> None:
@@ -155,7 +167,8 @@ def _with_lists(table: Table) -> Table:
 def _check_variables(entry: ProviderEntry, where: Where, keys: Sequence[str]) -> None:
     """A key that was written where its variable should stand is not repeated."""
     for variable in entry.key_env:
-        if _VARIABLE.fullmatch(variable) is None or _SECRET_VALUE.search(variable):
+        is_name = _VARIABLE.fullmatch(variable) and not _BARE_KEY.fullmatch(variable)
+        if not is_name or _SECRET_VALUE.search(variable):
             raise InvalidInputFailure(
                 f"{where((*keys, 'key_env'))}: these are names of environment "
                 f"variables, such as {variable_for(keys[-1])!r}, not the key itself."

@@ -54,6 +54,8 @@ class Question:
     key: Secret | None
     model: str
     deadlines: Deadlines
+    left_s: float
+    """Of the total; attempts before had their part of it."""
     make_decoder: MakeDecoder
     learn: Learn
 
@@ -92,7 +94,9 @@ class HttpExchange:
             ProviderFailure: after the end of each block that began.
         """
         request = self._request(asked.call, asked.key, accept=self._framing)
-        async with self._http.open(request, deadlines=asked.deadlines) as response:
+        async with self._http.open(
+            request, deadlines=asked.deadlines, left_s=asked.left_s
+        ) as response:
             asked.learn(response.headers)
             await self._raise_for_status(response, asked.model, asked.key)
             decoder = asked.make_decoder(_request_id(response.headers))

@@ -46,6 +46,7 @@ from tina.providers.model_cache import ModelCache
 
 MAX_MODEL_PAGES = 20
 _LIST_BYTES = 8 * 1024 * 1024
+_NOT_FOUND = 404
 _NO_CALL = Call(path="")
 _SHORT = Deadlines(headers_timeout_s=20, idle_timeout_s=20, total_timeout_s=30)
 # An answer waits for it, and does without it.
@@ -127,7 +128,18 @@ class RemoteProvider:
             return counting.read(body)
 
     async def check(self) -> None:
-        await self._first_page()
+        try:
+            self._read_page(await self._read(self._dialect.list_models(None)))
+        except InvalidRequestFailure as failure:
+            if failure.status == _NOT_FOUND:
+                failure.message = (
+                    f"{self._name} answers, but has no list of models at this "
+                    "address (404): nobody can tell whether the base URL and the key "
+                    "are right. "
+                    f'Ask it something: `tina -m {self._name}:MODEL "Hi"`.'
+                )
+                failure.args = (failure.message,)
+            raise
 
     async def close(self) -> None:
         await self._exchange.close()
@@ -147,7 +159,7 @@ class RemoteProvider:
         try:
             body = await self._read(self._dialect.list_models(None))
         except InvalidRequestFailure as failure:
-            if failure.status == 404:  # there is a server, but it has no list
+            if failure.status == _NOT_FOUND:  # there is a server, but it has no list
                 return ModelPage(())
             raise
         return self._read_page(body)
@@ -237,7 +249,8 @@ class RemoteProvider:
             call=course.call,
             key=key,
             model=request.model,
-            deadlines=self._deadlines(request, course.ends_at),
+            deadlines=self._deadlines(request),
+            left_s=max(0.0, course.ends_at - self._shared.clock.monotonic()),
             make_decoder=lambda request_id: self._decoder(request, request_id, key),
             learn=course.lane.learn,
         )
@@ -247,15 +260,12 @@ class RemoteProvider:
     ) -> AnswerDecoder:
         return self._dialect.decoder(request, request_id=_masked(request_id, key))
 
-    def _deadlines(self, request: ChatRequest, ends_at: float) -> Deadlines:
-        """Those of the request, of which one attempt has what is left of the whole."""
+    def _deadlines(self, request: ChatRequest) -> Deadlines:
+        """Those of the request, unless a person said that this model begins later."""
         asked = request.deadlines
         begin_s = self._settings(request.model).headers_timeout_s or 0.0
-        left_s = ends_at - self._shared.clock.monotonic()
         return msgspec.structs.replace(
-            asked,
-            headers_timeout_s=max(begin_s, asked.headers_timeout_s),
-            total_timeout_s=min(asked.total_timeout_s, max(0.0, left_s)),
+            asked, headers_timeout_s=max(begin_s, asked.headers_timeout_s)
         )
 
     def _lane(self, model: str) -> Lane:

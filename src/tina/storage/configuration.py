@@ -24,7 +24,7 @@ MAX_FALLBACKS = 8
 Dollars: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
 Tokens: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=3600)]
-PerMinute: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
+PerMinute: TypeAlias = Annotated[float, msgspec.Meta(ge=0.01, le=1_000_000)]
 
 _PART = r"""(?:"[^"\\]*"|'[^']*'|[A-Za-z0-9_-]+)"""
 _HEADER = re.compile(rf"\s*\[\s*({_PART}(?:\s*\.\s*{_PART})*)\s*\]\s*(?:#.*)?")

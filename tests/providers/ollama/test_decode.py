@@ -323,14 +323,14 @@ REASONS = [
 
 @pytest.mark.parametrize(("raw", "reason"), REASONS)
 def test_the_reason_is_translated_and_kept(raw: str, reason: StopReason) -> None:
-    finish = finish_of(decode(line(done=True, done_reason=raw)))
+    finish = finish_of(decode(line({"content": "Hi"}, done=True, done_reason=raw)))
 
     assert (finish.reason, finish.raw_reason) == (reason, raw)
 
 
 @pytest.mark.parametrize("raw", ["", None, 7])
 def test_a_reason_that_is_missing_is_unknown(raw: object) -> None:
-    finish = finish_of(decode(line(done=True, done_reason=raw)))
+    finish = finish_of(decode(line({"content": "Hi"}, done=True, done_reason=raw)))
 
     assert (finish.reason, finish.raw_reason) == (StopReason.UNKNOWN, None)
 
@@ -436,6 +436,18 @@ def test_the_start_says_who_answers() -> None:
     assert nameless == [Start("asked", request_id="req_1")]
 
 
+@pytest.mark.parametrize("reason", ["load", "unload", "stop"])
+def test_an_end_without_anything_is_no_answer(reason: str) -> None:
+    with pytest.raises(ProtocolFailure, match="answered with nothing"):
+        decode(f'{{"done":true,"done_reason":"{reason}"}}')
+
+
+def test_an_answer_without_words_that_was_counted_is_one() -> None:
+    events = decode('{"done":true,"done_reason":"stop","eval_count":1}')
+
+    assert finish_of(events).reason is StopReason.STOP
+
+
 def test_nothing_follows_the_end() -> None:
     decoder = OllamaDecoder()
     decoder.feed(line({"content": "Hi"}))
@@ -476,7 +488,7 @@ def test_an_error_goes_before_everything(
 
 @pytest.mark.parametrize("nothing", [b"null", b'""', b"false", b"{}"])
 def test_an_error_that_says_nothing_is_none(nothing: bytes) -> None:
-    events = decode(b'{"error":' + nothing + b',"done":true}')
+    events = decode(b'{"error":' + nothing + b',"done":true,"eval_count":1}')
 
     assert finish_of(events).reason is StopReason.UNKNOWN
 

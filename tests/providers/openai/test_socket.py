@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import msgspec
 import pytest
 from aiohttp import web
@@ -101,6 +102,10 @@ HANGS_UP = 599
 """For a server that ends the connection instead of an answer."""
 
 
+SWALLOWS = 598
+"""For a server that never answers a handshake."""
+
+
 class Server:
     """Speaks the Responses API, over WebSockets as `talk` says, and over HTTP.
 
@@ -126,6 +131,8 @@ class Server:
         self.handshakes.append(request.headers)
         if self.status == HANGS_UP and request.transport is not None:
             request.transport.abort()
+        if self.status == SWALLOWS:
+            await anyio.sleep_forever()
         if self.status:
             told = request.headers.get("Authorization", "")
             return web.json_response({"error": {"message": told}}, status=self.status)
@@ -199,6 +206,7 @@ class Client:
             key=key,
             model="m",
             deadlines=deadlines or Deadlines(),
+            left_s=(deadlines or Deadlines()).total_timeout_s,
             make_decoder=lambda request_id: self._dialect.decoder(
                 request, request_id=request_id
             ),
@@ -420,12 +428,37 @@ async def test_what_comes_late_of_one_answer_is_not_in_the_next() -> None:
         await answer(socket, asked)
         await tell(socket, delta("LATE"), completed("LATE"))
 
-    async with talking(babble) as (server, client):
+    async with talking(babble) as (_, client):
         first = await client.ask(PROMPT)
         second = await client.ask(NEXT)
 
     assert (text_of(first), text_of(second)) == ("Hi.", "So?")
-    assert len(server.handshakes) == 1
+
+
+@pytest.mark.parametrize(
+    "unasked",
+    [[created(), delta("UNASKED"), completed("UNASKED")], [error(401, "late")]],
+    ids=["answer", "error"],
+)
+async def test_what_comes_unasked_answers_no_question(
+    unasked: list[dict[str, Any]],
+) -> None:
+    is_told = anyio.Event()
+
+    async def go_on(socket: web.WebSocketResponse, asked: Asked) -> None:
+        await answer(socket, asked)
+        await tell(socket, *unasked)
+        is_told.set()
+
+    async with talking(go_on) as (server, client):
+        await client.ask(PROMPT)
+        await is_told.wait()
+        for _ in range(10):  # what is sent over loopback is there with the next looks
+            await anyio.lowlevel.checkpoint()
+        events = await client.ask(NEXT)
+
+    assert text_of(events) == "So?"
+    assert len(server.handshakes) == 2
 
 
 async def test_a_kept_socket_that_the_server_closed_is_replaced() -> None:
@@ -668,6 +701,17 @@ async def test_a_server_that_may_be_down_is_asked_once_by_each_attempt(
 
     assert text_of(events) == "By HTTP."
     assert (by_http_at_first, len(server.asked_by_http)) == (0, 2)
+    assert len(server.handshakes) == 1
+
+
+async def test_a_proxy_that_swallows_the_handshake_is_passed_by_http() -> None:
+    short = Deadlines(headers_timeout_s=0.05)
+    async with talking(status=SWALLOWS) as (server, client):
+        with pytest.raises(TimeoutFailure):
+            await client.ask(deadlines=short)
+        events = await client.ask()
+
+    assert text_of(events) == "By HTTP."
     assert len(server.handshakes) == 1
 
 

@@ -27,7 +27,7 @@ from tina.domain.events import (
     ToolArgumentsDelta,
     UsageUpdate,
 )
-from tina.domain.failures import TruncatedFailure
+from tina.domain.failures import ProtocolFailure, TruncatedFailure
 from tina.domain.ids import ToolCallId
 from tina.domain.text import clean_text
 from tina.providers.errors import failure_for_event
@@ -117,6 +117,7 @@ class OllamaDecoder:
 
         Raises:
             TruncatedFailure: the stream ended before the answer did.
+            ProtocolFailure: there is nothing in it, not even a count.
         """
         if self._is_finished:
             return []
@@ -125,9 +126,12 @@ class OllamaDecoder:
             raise TruncatedFailure(
                 f"The answer of {self._provider} broke off before its end. Try again."
             )
+        usage = read_usage(last)
+        if usage is None and not self._open and not self._calls:
+            # Such as an answer that only says that the model was loaded.
+            raise ProtocolFailure(f"{self._provider} answered with nothing. Try again.")
         self._is_finished = True
         events: list[StreamEvent] = [BlockEnd(key) for key in self._open]
-        usage = read_usage(last)
         if usage is not None:
             events.append(UsageUpdate(usage))
         raw = last.done_reason

@@ -6,9 +6,9 @@ the question: it is asked once more, at once, on a new socket and in full, as lo
 nothing was said. All else that goes wrong is a failure like any other, and whoever
 asked decides whether to try again. That a socket closes never ends an answer.
 
-Some proxies let no WebSocket through. Then the question goes over HTTP, and if that
-works the next ones do, for a while. Where a server that is down would look the same the
-next attempt goes over HTTP, so that none asks twice.
+Some proxies let no WebSocket through, or swallow it. Then the question goes over HTTP,
+and if that works the next ones do, for a while. Where a server that is down would look
+the same the next attempt goes over HTTP, so that none asks twice.
 
 Source: OpenAI API reference, "Responses", "WebSocket mode".
 """
@@ -58,7 +58,6 @@ _FINAL = (
     OverloadFailure,
     RateLimitFailure,
     RefusedOriginFailure,
-    TimeoutFailure,
 )
 """What HTTP would get, too: asking there as well would be another attempt."""
 
@@ -153,7 +152,7 @@ class SocketExchange(HttpExchange):
             )
         except _FINAL:
             raise
-        except (ConnectionFailure, ServerFailure):
+        except (ConnectionFailure, ServerFailure, TimeoutFailure):
             self._avoided_until_s = self._clock.monotonic() + SUSPECTED_S
             self._is_proven = False
             raise
@@ -176,7 +175,9 @@ class SocketExchange(HttpExchange):
     ) -> AsyncGenerator[Sequence[StreamEvent]]:
         """One answer over one connection, which is kept only if the answer is whole."""
         decoder = asked.make_decoder(connection.socket.headers.get("x-request-id"))
-        reader = AnswerReader(self._name, self._clock, asked.deadlines)
+        reader = AnswerReader(
+            self._name, self._clock, asked.deadlines, left_s=asked.left_s
+        )
         batches = reader.read(connection, creation, decoder)
         is_whole = False
         try:

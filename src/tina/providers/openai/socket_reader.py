@@ -30,11 +30,13 @@ from tina.providers.streams import Pulse
 class AnswerReader:
     """Reads one answer from a socket; the deadlines are those of `HttpExchange`."""
 
-    def __init__(self, name: str, clock: Clock, deadlines: Deadlines) -> None:
+    def __init__(
+        self, name: str, clock: Clock, deadlines: Deadlines, *, left_s: float
+    ) -> None:
         self._name = name
         self._clock = clock
         self._deadlines = deadlines
-        self._ends_at = clock.monotonic() + deadlines.total_timeout_s
+        self._ends_at = clock.monotonic() + left_s
 
     async def read(
         self, connection: Connection, creation: Creation, decoder: AnswerDecoder

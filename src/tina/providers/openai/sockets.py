@@ -126,7 +126,7 @@ class Connections:
         await self._close_down_to(0 if self._is_closed else MAX_IDLE)
 
     async def sweep(self) -> None:
-        """Close those that have ended, or would soon."""
+        """Close those that have ended, would soon, or said something unasked."""
         while ended := next(filter(self._has_ended, self._idle), None):
             self._idle.remove(ended)
             await ended.close()
@@ -142,7 +142,11 @@ class Connections:
 
     def _has_ended(self, connection: Connection) -> bool:
         age_s = self._clock.monotonic() - connection.opened_at
-        return connection.socket.close_code is not None or age_s > MAX_AGE_S
+        # What came unasked is no answer to the next question, however it looks.
+        is_usable = connection.socket.close_code is None and (
+            not connection.socket.has_unread
+        )
+        return not is_usable or age_s > MAX_AGE_S
 
 
 def _waits_alike(one: Deadlines, other: Deadlines) -> bool:

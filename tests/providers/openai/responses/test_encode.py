@@ -523,6 +523,9 @@ def test_another_model_gets_neither_the_reasoning_nor_the_ids_tied_to_it() -> No
         Replay(provider="openai", payload="no JSON"),
         replay({"id": "msg_1"}),
         replay({"type": "function_call", "name": "look"}),
+        replay({"type": "function_call", "name": "", "call_id": "c"}),
+        replay({"type": "function_call", "name": "my tool!", "call_id": "c"}),
+        replay({"type": "function_call", "name": "x" * 65, "call_id": "c"}),
         replay("item"),
     ],
 )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from tina.providers.history import plain_tool_name
 from tina.providers.lenient import UNREADABLE, Wire, is_mapping
 from tina.providers.openai.responses.items import (
     Item,
@@ -109,10 +110,13 @@ def _renamed(item: object, raw: msgspec.Raw, call_id: str) -> object:
 
 
 def _is_whole(raw: msgspec.Raw) -> bool:
-    """Whether it is an item, and can be answered if it is a call."""
+    """Whether it is an item, and can be answered and sent again if it is a call."""
     item = parse_fields(raw, Item) or Item()
     kind = text_in(item.type)
-    return bool(kind) and (kind not in _CALLS or bool(text_in(item.call_id)))
+    if kind not in _CALLS:
+        return bool(kind)
+    name = text_in(item.name)
+    return bool(text_in(item.call_id)) and plain_tool_name(name) == name
 
 
 def _type_of(raw: msgspec.Raw) -> str:

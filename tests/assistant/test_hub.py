@@ -60,3 +60,48 @@ async def test_an_answer_without_a_word_ends() -> None:
             log.end()
 
     assert found == []
+
+
+async def test_an_end_that_comes_while_a_reader_is_busy_is_a_change_too() -> None:
+    log = EventLog()
+    changes = 0
+
+    with anyio.fail_after(5):
+        async for _ in log.changes():
+            changes += 1
+            if changes == 1:
+                log.end()
+
+    assert changes == 2
+
+
+async def test_a_reader_that_leaves_keeps_no_place() -> None:
+    log = EventLog()
+    with anyio.move_on_after(0):
+        await read_all(log, [])
+    found: list[StreamEvent] = []
+
+    log.append([ONE])
+    log.end()
+    await read_all(log, found)
+
+    assert found == [ONE]
+
+
+async def test_changes_are_told_once_each_to_who_waits() -> None:
+    log = EventLog()
+    changes: list[None] = []
+
+    async def follow() -> None:
+        changes.extend([change async for change in log.changes()])
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(follow)
+            await anyio.wait_all_tasks_blocked()
+            log.append([ONE])
+            log.append([TWO])
+            await anyio.wait_all_tasks_blocked()
+            log.end()
+
+    assert len(changes) == 3

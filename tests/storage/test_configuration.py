@@ -170,6 +170,12 @@ def test_a_mark_of_the_encoding_and_foreign_line_ends_are_read(path: Path) -> No
             id="a-model",
         ),
         pytest.param(
+            '[models."a:b"]\nrequests_per_minute = 1e-300\n',
+            ", line 2, models.a:b.requests_per_minute: "
+            "must be a number from 0.01, at most 1,000,000.",
+            id="a-rate-that-is-next-to-nothing",
+        ),
+        pytest.param(
             '[models."a:b"]\nwindow = 1\n',
             ", line 2, models.a:b.window: there is no field 'window' here. There are: "
             "context_tokens, fallback, headers_timeout_s, requests_per_minute.",

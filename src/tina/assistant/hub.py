@@ -1,8 +1,11 @@
-"""What one running answer says, for any number of readers in this process."""
+"""What one running answer says, for any number of readers in this process.
 
+Uses futures of asyncio, made only for who waits: a new event for each piece of an
+answer, read or not, would cost as much as decoding it.
+"""
+
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
-
-import anyio
 
 from tina.domain.events import StreamEvent
 
@@ -16,8 +19,9 @@ class EventLog:
 
     def __init__(self) -> None:
         self._events: list[StreamEvent] = []
+        self._changes = 0
         self._is_ended = False
-        self._changed = anyio.Event()
+        self._waiting: set[asyncio.Future[None]] = set()
 
     def append(self, events: Sequence[StreamEvent]) -> None:
         self._events.extend(events)
@@ -29,26 +33,39 @@ class EventLog:
 
     async def read(self) -> AsyncGenerator[StreamEvent]:
         """Every event from the first on, until the answer ends."""
+        loop = asyncio.get_running_loop()
         position = 0
         while True:
-            # Taken before looking: what is added later sets this very event.
-            changed = self._changed
             while position < len(self._events):
                 yield self._events[position]
                 position += 1
             if self._is_ended:
                 return
-            await changed.wait()
+            await self._wait(loop)
 
     async def changes(self) -> AsyncGenerator[None]:
         """Yields once now, then after changes, until the answer ends; none queue."""
+        loop = asyncio.get_running_loop()
         while True:
-            changed = self._changed
+            seen = self._changes
+            is_last = self._is_ended
             yield
-            if self._is_ended:
+            if is_last:
                 return
-            await changed.wait()
+            if self._changes == seen:
+                await self._wait(loop)
+
+    async def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Until there is something new; nothing may come between looking and this."""
+        news: asyncio.Future[None] = loop.create_future()
+        self._waiting.add(news)
+        try:
+            await news
+        finally:
+            self._waiting.discard(news)
 
     def _wake(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
+        self._changes += 1
+        for news in self._waiting:
+            if not news.done():
+                news.set_result(None)

@@ -38,6 +38,9 @@ _TABLES: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 
+_LADDER = ("cpu_us", "p99_ms", "end_ms")
+
+
 class Bar(NamedTuple):
     """A goal: `measured` is at most, or (`is_least`) at least, `must`."""
 
@@ -70,11 +73,13 @@ def show_tables(found: Findings, modes: Mapping[str, Sequence[int]]) -> Iterator
             yield from _table(found.results, mode, title.format(*modes[mode]), columns)
     if found.ladder:
         yield "\n### The most streams of 50 tokens a second in one process\n"
-        yield "| | streams | CPU µs a delta |\n|---|---:|---:|"
+        columns = "streams | CPU µs a delta | lag, 99th percentile ms | last end ms"
+        yield f"| | {columns} |\n|---|---:|---:|---:|---:|"
         for name, figures in sorted(
             found.ladder.items(), key=lambda entry: -entry[1]["streams"]
         ):
-            yield f"| {name} | {figures['streams']} | {_shown(figures['cpu_us'])} |"
+            cells = [_shown(figures.get(field)) for field in _LADDER]
+            yield f"| {name} | {figures['streams']} | {' | '.join(cells)} |"
     if found.imports:
         yield "\n### Importing, over a bare Python\n"
         yield "| | CPU ms |\n|---|---:|"

@@ -20,7 +20,6 @@ Results: TypeAlias = dict[str, dict[str, list[Figures]]]
 
 _CHILD_LIMIT_S = 300
 _LADDER_P99_MS = 100.0
-_LADDER_END_MS = 150.0
 _LADDER_FIRST = 25
 _LADDER_MOST = 1_600
 _LADDER_STEP = 1.1
@@ -119,7 +118,11 @@ def run_rounds(
 
 
 def climb(server: Server, client: Client) -> Figures:
-    """The most streams of 50 tokens/s that one process keeps up with."""
+    """The most streams of 50 tokens/s that one process keeps up with.
+
+    That is: at most one piece in a hundred is read later than the limit. All streams
+    end at the same moment; how long their end takes is shown, and judges nothing.
+    """
     good, figures = 0, Figures()
     bad = _LADDER_MOST + 1
     level = _LADDER_FIRST
@@ -135,7 +138,7 @@ def climb(server: Server, client: Client) -> Figures:
             level = min(level * 2, _LADDER_MOST)
         else:
             level = (good + bad) // 2 if bad / good > _LADDER_STEP else good
-    return {"streams": good, "cpu_us": figures.get("cpu_us")}
+    return {"streams": good, **figures}
 
 
 def _try_level(server: Server, client: Client, level: int) -> Figures | None:
@@ -149,11 +152,7 @@ def _try_level(server: Server, client: Client, level: int) -> Figures | None:
 
 
 def _keeps_up(figures: Figures) -> bool:
-    return (
-        "wrong" not in figures
-        and figures["p99_ms"] < _LADDER_P99_MS
-        and figures["end_ms"] < _LADDER_END_MS
-    )
+    return "wrong" not in figures and figures["p99_ms"] < _LADDER_P99_MS
 
 
 def measure_imports(packages: Sequence[str], *, rounds: int) -> dict[str, float]:

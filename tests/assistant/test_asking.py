@@ -26,6 +26,7 @@ from tina.domain.events import (
 from tina.domain.failures import (
     Failure,
     InvalidRequestFailure,
+    ModelUnavailableFailure,
     NoKeyFailure,
     OverloadFailure,
     ServerFailure,
@@ -285,9 +286,12 @@ class TestWindow:
         # By Tina's own guess all of it would have fitted.
         assert answer.notes.left_out_messages > 0
 
-    async def test_a_provider_that_cannot_count_is_asked_all_the_same(self) -> None:
+    @pytest.mark.parametrize("kind", [ServerFailure, ModelUnavailableFailure])
+    async def test_a_provider_that_cannot_count_is_asked_all_the_same(
+        self, kind: type[Failure]
+    ) -> None:
         counting = Counting("Yes.")
-        counting.failure = ServerFailure("Gone.")
+        counting.failure = kind("Gone.")
         facts = FakeModelFacts(windows={"counting:m": 20})
         async with house(others={"counting": counting}, facts=facts) as here:
             turn = await here.assistant.send(

@@ -167,5 +167,5 @@ async def _count(provider: Provider, request: ChatRequest) -> int | None:
     """The provider's own count; without one the guess has to do."""
     try:
         return await provider.count_tokens(request)
-    except ProviderFailure:
+    except (ModelUnavailableFailure, ProviderFailure):
         return None

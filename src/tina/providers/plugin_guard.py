@@ -9,7 +9,7 @@ another, and a cancel scope around one of them alone would be torn.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
@@ -49,11 +49,11 @@ class GuardedProvider:
     async def models(self) -> tuple[ModelInfo, ...]:
         with self._blamed():
             async with asyncio.timeout(LIMIT_S):
-                return tuple(_checked(await self.provider.models(), ModelInfo))
+                return _checked(await self.provider.models(), ModelInfo)
 
     def available_tools(self) -> tuple[HostedTool, ...]:
         with self._blamed():
-            return tuple(_checked(self.provider.available_tools(), HostedTool))
+            return _checked(self.provider.available_tools(), HostedTool)
 
     async def count_tokens(self, request: ChatRequest) -> int | None:
         with self._blamed():
@@ -147,13 +147,14 @@ def _up_to_finish(batch: Sequence[StreamEvent]) -> list[StreamEvent]:
     return events
 
 
-def _checked(given: Sequence[T], kind: type | tuple[type, ...]) -> Sequence[T]:
+def _checked(given: Iterable[T], kind: type | tuple[type, ...]) -> tuple[T, ...]:
     """What a package gave, if it is what it should be.
 
     Raises:
         TypeError: it is not.
     """
-    for each in given:
+    listed = tuple(given)
+    for each in listed:
         if not isinstance(each, kind):
             raise TypeError(type(each).__name__)
-    return given
+    return listed

@@ -7,7 +7,8 @@ connection that closes moves everything.
 
 Theory. The log begins anew when all of it was moved and nobody reads from it. Under a
 flood of writes this thread never gets there, since each time it is done there is more;
-so above 32 MiB the writer itself moves the rest, which can take it some milliseconds.
+so above 32 MiB the writer itself moves the rest, which can take it some milliseconds,
+or waits a moment for the thread that is at it.
 When no ring has come for a while the log is cut to nothing. A long read can stop all of
 this; then the log grows, and from 256 MiB on that is logged.
 """
@@ -30,6 +31,9 @@ ALARM_PAGES = 65_536
 
 PAUSE_S = 0.25
 IDLE_S = 5.0
+
+HOLD_S = 0.25
+"""So long a commit may wait for the thread, once the log is large."""
 
 PATIENCE_MS = 50
 """So long the cut may wait for readers; writers wait meanwhile."""
@@ -54,6 +58,9 @@ class Checkpointer:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._is_alarmed = False
+        self._is_free = threading.Event()
+        """Whether the thread is not moving anything just now."""
+        self._is_free.set()
 
     def ring(self, connection: apsw.Connection, wal_pages: int) -> None:
         """Called by the writer's thread, with its connection, after each commit."""
@@ -72,7 +79,8 @@ class Checkpointer:
         try:
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.BusyError:
-            return  # the thread is at it
+            # The thread is at it: on a slow disk writers would leave it behind.
+            self._is_free.wait(HOLD_S)
         except apsw.Error as error:
             _logger.warning("checkpoint_failed", extra={"error": str(error)})
 
@@ -117,10 +125,13 @@ class Checkpointer:
 
     def _checkpoint(self, connection: apsw.Connection, *, is_idle: bool) -> bool:
         """Returns whether the log is empty now."""
+        self._is_free.clear()
         try:
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             if is_idle:
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except apsw.BusyError:
             return False  # another process is at it, or somebody reads just now
+        finally:
+            self._is_free.set()
         return is_idle

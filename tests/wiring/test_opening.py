@@ -31,6 +31,7 @@ from tina.testing.clock import FakeClock
 from tina.testing.ids import FakeIds
 from tina.testing.memory import MemoryTurns
 from tina.testing.provider import HANG, ScriptedProvider
+from tina.testing.server import PlaybackServer, Recording
 from tina.testing.stores import MemoryStores
 from tina.wiring import open_for, paths_for, set_up_log
 from tina.wiring.system import SystemClock, SystemIds
@@ -298,6 +299,25 @@ async def test_a_file_that_is_no_database_is_refused_and_untouched(
             pytest.fail("it was opened")
 
     assert (tmp_path / "tina.db").read_text(encoding="utf-8") == "Dear diary " * 500
+
+
+async def test_a_key_that_is_given_is_for_the_provider_of_its_model(
+    environment: Path,
+) -> None:
+    listing = Recording(
+        headers=(("Content-Type", "application/json"),), chunks=(b'{"data":[]}',)
+    )
+    async with PlaybackServer(listing) as server:
+        (environment / "config.toml").write_text(
+            f'[providers.lab]\nprotocol = "openai-chat"\n'
+            f'base_url = "{server.base_url}"\nkey_env = ["LAB_KEY"]\n',
+            encoding="utf-8",
+        )
+        async with open_for(key="given", model="lab:m") as app:
+            checked = await app.check_providers(["LAB"])
+
+    assert isinstance(checked["lab"], Ok)
+    assert server.requests[0].headers["authorization"] == "Bearer given"
 
 
 async def test_what_is_not_kept_leaves_nothing(environment: Path) -> None:

@@ -154,3 +154,21 @@ def test_what_parts_cannot_express_is_replayed() -> None:
     events = decode(start(), begin(0, {"type": "news", "a": 1}), end(0), *stop())
 
     assert content_of(finish_of(events).replay) == [{"type": "news", "a": 1}]
+
+
+def test_a_stray_part_ends_the_block_whose_place_it_takes() -> None:
+    events = decode(
+        start(),
+        begin(1, TEXT),
+        begin(0, TEXT),
+        delta(0, "text_delta", text="a"),
+        end(0),
+        delta(None, "text_delta", text="b"),
+        *stop(),
+    )
+
+    began = [key for key, _ in blocks_of(events)]
+    ended = [event.key for event in events if isinstance(event, BlockEnd)]
+    assert sorted(ended) == sorted(began)
+    assert len(began) == 3
+    assert text_of(events) == "ab"

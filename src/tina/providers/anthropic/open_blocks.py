@@ -124,7 +124,8 @@ class OpenBlocks:
                 "Try again."
             )
         index = self._latest + 1 if event.index is None else event.index
-        events = self._begin(index, {"type": msgspec.Raw(f'"{kind}"'.encode())}, "")
+        events = self._end(index)  # another may have that place
+        events += self._begin(index, {"type": msgspec.Raw(f'"{kind}"'.encode())}, "")
         return events + self._open[index].add(event.delta)
 
     def _end(self, index: int) -> list[StreamEvent]:

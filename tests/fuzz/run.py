@@ -9,18 +9,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-RECORDINGS = Path(__file__).parent.parent / "recordings"
 FOUND = Path("build/fuzz")
 LONGEST_S = 1
 LARGEST_BYTES = 65_536
-
-
-def seed(corpus: Path) -> None:
-    """Begin with what real servers said, whole."""
-    corpus.mkdir(parents=True, exist_ok=True)
-    for path in RECORDINGS.iterdir():
-        if path.suffix in (".sse", ".json"):
-            (corpus / path.name).write_bytes(b"\x00" + path.read_bytes())
 
 
 def run_one(name: str, seconds: str) -> None:
@@ -29,9 +20,15 @@ def run_one(name: str, seconds: str) -> None:
     atheris: Any = import_module("atheris")
 
     with atheris.instrument_imports(include=["tina"]):
-        from tests.fuzz.targets import TARGETS
+        from tests.fuzz.targets import SEEDS, TARGETS
     corpus = FOUND / name / "corpus"
-    seed(corpus)
+    corpus.mkdir(parents=True, exist_ok=True)
+    for seed, data in SEEDS.items():
+        (corpus / seed).write_bytes(data)
+
+    def run(data: bytes) -> None:
+        TARGETS[name](data)
+
     arguments = [
         sys.argv[0],
         str(corpus),
@@ -41,7 +38,7 @@ def run_one(name: str, seconds: str) -> None:
         f"-artifact_prefix={FOUND / name}/",
         "-print_final_stats=1",
     ]
-    atheris.Setup(arguments, TARGETS[name])
+    atheris.Setup(arguments, run)
     atheris.Fuzz()
 
 

@@ -1,10 +1,12 @@
 """What is fuzzed: functions that take any bytes and raise only what is a fault.
 
 The first byte says how the rest is cut into chunks; the rest is what a server sends.
+A target tells whether it could read that.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from tests.fuzz.grammar import check_stream
 from tina.domain.chat import ChatRequest
@@ -23,7 +25,15 @@ from tina.providers.openai.chat.dialect import ChatDialect
 from tina.providers.openai.responses.dialect import ResponsesDialect
 from tina.providers.streams import make_reader
 
-Target = Callable[[bytes], None]
+Target = Callable[[bytes], bool]
+
+RECORDINGS = Path(__file__).parent.parent / "recordings"
+SEEDS = {
+    path.name: b"\x00" + path.read_bytes()
+    for path in sorted(RECORDINGS.iterdir())
+    if path.suffix in (".sse", ".ndjson", ".json")
+}
+"""What real servers said, whole: what fuzzing begins with."""
 
 REQUEST = ChatRequest(
     model="m",
@@ -55,22 +65,24 @@ def chunks_of(data: bytes) -> Iterator[bytes]:
     return (rest[start : start + step] for start in range(0, len(rest), step))
 
 
-def sse(data: bytes) -> None:
+def sse(data: bytes) -> bool:
     """However the bytes are cut, the same events come out."""
     whole = list(SseDecoder().feed(data[1:]))
     decoder = SseDecoder()
     cut = [event for chunk in chunks_of(data) for event in decoder.feed(chunk)]
     assert cut == whole
     _ = decoder.pending
+    return bool(whole)
 
 
-def ndjson(data: bytes) -> None:
+def ndjson(data: bytes) -> bool:
     """However the bytes are cut, the same lines come out."""
     whole = list(NdjsonDecoder().feed(data[1:]))
     decoder = NdjsonDecoder()
     cut = [line for chunk in chunks_of(data) for line in decoder.feed(chunk)]
     assert cut == whole
     _ = decoder.pending
+    return bool(whole)
 
 
 def make_dialect(protocol: Protocol) -> Dialect:
@@ -81,7 +93,7 @@ def make_dialect(protocol: Protocol) -> Dialect:
 def stream_target(protocol: Protocol) -> Target:
     """A stream of any bytes is a stream of events, and ends in exactly one way."""
 
-    def run(data: bytes) -> None:
+    def run(data: bytes) -> bool:
         dialect = make_dialect(protocol)
         decoder = dialect.decoder(REQUEST, request_id=None)
         reader = make_reader(dialect.framing, decoder)
@@ -103,6 +115,7 @@ def stream_target(protocol: Protocol) -> Target:
         if failure is not None:
             events += decoder.abandon()
         check_stream(events, has_failed=failure is not None)
+        return failure is None
 
     return run
 
@@ -110,36 +123,38 @@ def stream_target(protocol: Protocol) -> Target:
 def whole_target(protocol: Protocol) -> Target:
     """So is an answer that comes in one piece."""
 
-    def run(data: bytes) -> None:
+    def run(data: bytes) -> bool:
         decoder = make_dialect(protocol).decoder(REQUEST, request_id=None)
         events: list[StreamEvent] = []
         has_failed = False
         try:
-            events += decoder.feed(data)
+            events += decoder.feed(data[1:])
             events += decoder.finish()
         except ProviderFailure:
             has_failed = True
             events += decoder.abandon()
         check_stream(events, has_failed=has_failed)
+        return not has_failed
 
     return run
 
 
 def models_target(protocol: Protocol) -> Target:
-    def run(data: bytes) -> None:
+    def run(data: bytes) -> bool:
         try:
-            make_dialect(protocol).read_models(data)
+            return bool(make_dialect(protocol).read_models(data[1:]))
         except Failure:
-            return
+            return False
 
     return run
 
 
-def errors(data: bytes) -> None:
+def errors(data: bytes) -> bool:
     """Any body of any status is a failure with a sentence of bounded length."""
     status = 400 + (data[0] if data else 0)
     failure = failure_for_response(status, data[1:], {}, model="m")
     assert 0 < len(failure.message) < 4_000
+    return failure.code is not None
 
 
 TARGETS: Mapping[str, Target] = {

@@ -315,3 +315,35 @@ async def test_the_keeper_lives_on_when_it_cannot_look(
             group.cancel_scope.cancel()
 
     assert "dead_not_found" in caplog.text
+
+
+async def test_a_look_that_was_cut_is_taken_again_although_nobody_watches() -> None:
+    """An opening that takes too long leaves it to what runs beside."""
+
+    class Slow(MemoryTurns):
+        is_slow = True
+
+        async def list_open(self) -> tuple[OpenTurn, ...]:
+            if self.is_slow:
+                await anyio.sleep_forever()
+            return await super().list_open()
+
+    shared = Shared()
+    answer_id = await shared.begin(LeaseId("dead"))
+    shared.stores.turns = turns = Slow(shared.stores.rows)
+    keeper = Keeper(shared.ports())
+
+    with anyio.move_on_after(0) as opening:
+        await keeper.recover()
+    assert opening.cancelled_caught
+    turns.is_slow = False
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(keeper.run)
+            while (await shared.get(answer_id)).status is MessageStatus.STREAMING:
+                await anyio.lowlevel.checkpoint()
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
+
+    assert shared.clock.slept == [LOOK_INTERVAL_S]

@@ -37,12 +37,14 @@ class Keeper:
     again. A turn that is queued waits for whoever claims it; nobody died.
 
     A death is no event that anybody hears, so `run` asks once a second, while somebody
-    watches an answer of another process or something is left to settle.
+    watches an answer of another process, or a look left something: what could not be
+    settled then, or all that was not found before it was cut.
     """
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._left: dict[MessageId, Message] = {}
+        self._is_cut = False
         self._watchers = 0
         self._wanted = anyio.Event()
 
@@ -57,7 +59,13 @@ class Keeper:
         Raises:
             StorageFailure: it cannot be read who runs what.
         """
-        await self._find_the_dead()
+        self._is_cut = False
+        try:
+            await self._find_the_dead()
+        except anyio.get_cancelled_exc_class():
+            self._is_cut = True
+            self._wanted.set()
+            raise
         settled: list[MessageId] = []
         for message_id, message in list(self._left.items()):
             try:
@@ -94,7 +102,7 @@ class Keeper:
             if not self._left:
                 await self._wanted.wait()
             self._wanted = anyio.Event()
-            while self._watchers or self._left:
+            while self._watchers or self._left or self._is_cut:
                 await self._ports.clock.sleep(LOOK_INTERVAL_S)
                 try:
                     await self.recover()

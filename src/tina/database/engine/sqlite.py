@@ -50,6 +50,9 @@ APPLICATION_ID = 0x54494E41
 _MAKING_S = 0.5
 """So long an empty file may be one that another process is just making."""
 
+_LOOK_MS = 20
+"""So long is waited before it is tried again to give a file its log."""
+
 _BACKPORTS = {(3, 44): 6, (3, 50): 7}
 _FIXED = (3, 51, 3)
 
@@ -108,12 +111,30 @@ def open_writer(path: Path) -> apsw.Connection:
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             refuse_foreign(connection, path)
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+            _set_to_wal(connection)
             for pragma in _WRITER_PRAGMAS:
                 connection.execute(pragma)
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def _set_to_wal(connection: apsw.Connection) -> None:
+    """Give a new file its log, whoever else is just doing the same.
+
+    SQLite waits for no lock that it needs while it holds one, as it does here: of
+    several processes that make a file together all but one would be told "locked".
+    """
+    connection.set_busy_timeout(0)
+    for _ in range(BUSY_TIMEOUT_MS // _LOOK_MS):
+        with suppress(apsw.BusyError):
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        threading.Event().wait(_LOOK_MS / 1000)
+    else:
+        connection.execute("PRAGMA journal_mode = WAL")
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
 
 
 def _make_private(path: Path) -> None:
@@ -190,7 +211,6 @@ def _set_up_reader(connection: apsw.Connection) -> apsw.Connection:
 
 
 _WRITER_PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA cache_size = -16384",
@@ -286,8 +306,9 @@ def _refuse_unwritable(connection: apsw.Connection, path: Path) -> None:
 
 def refuse_foreign(connection: apsw.Connection, path: Path) -> None:
     """Raise `ForeignFileFailure` unless the database is Tina's, or empty."""
-    application_id = connection.pragma("application_id")
+    # In this order: another process may be making it ours in between.
     is_empty = connection.execute("SELECT count(*) FROM sqlite_schema").get == 0
+    application_id = connection.pragma("application_id")
     if application_id == APPLICATION_ID:
         return
     if application_id != 0 or not is_empty:
